@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* THE table of what every box sees: one row a step, each with its reason. */
+#ifndef NSB_DEFAULT_VIEW_H
+#define NSB_DEFAULT_VIEW_H
+
+#include "common/plan.h"
+
+/* A row applies where all its conditions hold. */
+enum nsb_view_condition {
+	NSB_VIEW_ROOT_HOST = 1 << 0,
+	NSB_VIEW_ROOT_DIRECTORY = 1 << 1,
+	NSB_VIEW_PRIVATE_TMP = 1 << 2,
+	NSB_VIEW_OWN_TERMINALS = 1 << 3,  /* devpts of the box's own */
+	NSB_VIEW_HOST_TERMINALS = 1 << 4, /* devpts of the host */
+	NSB_VIEW_OWN_IPC = 1 << 5,
+	NSB_VIEW_HOST_IPC = 1 << 6,
+	NSB_VIEW_OWN_NETWORK = 1 << 7,
+};
+
+typedef struct nsb_view_row {
+	unsigned when; /* nsb_view_condition, all of them */
+	nsb_op op;
+	const char *src, *dst, *data; /* may hold % specifiers */
+	unsigned flags;		      /* nsb_step_flags */
+	mode_t mode;
+	bool owned; /* by the session's user instead of root */
+	const char *why;
+} nsb_view_row;
+
+extern const nsb_view_row nsb_view_before_proc[]; /* stage build */
+extern const size_t nsb_n_view_before_proc;
+extern const nsb_view_row nsb_view_proc[]; /* stage enclose */
+extern const size_t nsb_n_view_proc;
+
+#endif

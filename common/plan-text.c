@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/plan.h"
+
+static const char *const op_names[NSB_OP_MAX] = {
+	[NSB_OP_REGISTER] = "register",
+	[NSB_OP_CGROUP] = "cgroup",
+	[NSB_OP_SPAWN] = "spawn",
+	[NSB_OP_CGROUP_ENTER] = "enter-cgroup",
+	[NSB_OP_ASSERT] = "assert-namespace",
+	[NSB_OP_HOSTNAME] = "hostname",
+	[NSB_OP_DOMAINNAME] = "domainname",
+	[NSB_OP_LOOPBACK] = "loopback",
+	[NSB_OP_ROOT] = "root",
+	[NSB_OP_DETACH] = "detach",
+	[NSB_OP_DETACH_KERNEL] = "detach-kernel",
+	[NSB_OP_MOUNT] = "mount",
+	[NSB_OP_BIND] = "bind",
+	[NSB_OP_BIND_LINK_TARGET] = "bind-link-target",
+	[NSB_OP_MKDIR] = "mkdir",
+	[NSB_OP_FILE] = "file",
+	[NSB_OP_FILE_LIKE] = "file-like",
+	[NSB_OP_HOSTS] = "hosts",
+	[NSB_OP_SYMLINK] = "symlink",
+	[NSB_OP_NODE] = "node",
+	[NSB_OP_CREDENTIALS] = "credentials",
+	[NSB_OP_MASK] = "mask",
+	[NSB_OP_PROC] = "proc",
+	[NSB_OP_PIVOT] = "pivot",
+	[NSB_OP_PROVE] = "prove",
+	[NSB_OP_INIT] = "init",
+	[NSB_OP_PUBLISH] = "publish",
+	[NSB_OP_RECORD] = "record",
+};
+
+static const struct {
+	unsigned flag;
+	const char *word;
+} flag_words[] = {
+	{ NSB_STEP_SOURCE_IN_BOX, "source-in-box" },
+	{ NSB_STEP_RECURSIVE, "recursive" },
+	{ NSB_STEP_READ_ONLY, "ro" },
+	{ NSB_STEP_NOSUID, "nosuid" },
+	{ NSB_STEP_NODEV, "nodev" },
+	{ NSB_STEP_NOEXEC, "noexec" },
+	{ NSB_STEP_SLAVE, "slave" },
+	{ NSB_STEP_NO_SYMLINKS, "no-symlinks" },
+	{ NSB_STEP_HOME, "home" },
+	{ NSB_STEP_OPTIONAL, "if-there" },
+};
+
+const char *nsb_op_name(nsb_op op)
+{
+	return op < NSB_OP_MAX && op_names[op] != NULL ? op_names[op] : "?";
+}
+
+/* Data on one line: control characters as \xNN. */
+static void put_data(FILE *out, const char *data)
+{
+	fputs(" \"", out);
+	for (; *data != '\0'; data++) {
+		if (*data == '\n')
+			fputs("\\n", out);
+		else if ((unsigned char)*data < 0x20 || *data == 0x7f || *data == '"' || *data == '\\')
+			fprintf(out, "\\x%02x", (unsigned char)*data);
+		else
+			fputc(*data, out);
+	}
+	fputc('"', out);
+}
+
+static void put_flags(FILE *out, unsigned flags)
+{
+	const char *divider = " [";
+
+	for (size_t i = 0; i < sizeof(flag_words) / sizeof(flag_words[0]); i++)
+		if (flags & flag_words[i].flag) {
+			fprintf(out, "%s%s", divider, flag_words[i].word);
+			divider = " ";
+		}
+	if (divider[1] == '\0')
+		fputc(']', out);
+}
+
+char *nsb_plan_step_text(const nsb_step *step)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	fprintf(out, "%-8s %-16s", nsb_stage_name(step->stage), nsb_op_name(step->op));
+	if (step->src != NULL)
+		fprintf(out, " %s ->", step->src);
+	if (step->dst != NULL)
+		fprintf(out, " %s", step->dst);
+	if (step->data != NULL)
+		put_data(out, step->data);
+	if (step->mode != 0)
+		fprintf(out, " %04o", step->mode);
+	if (step->uid != 0)
+		fprintf(out, " owner %u:%u", step->uid, step->gid);
+	put_flags(out, step->flags);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

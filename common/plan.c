@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "common/plan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/default-view.h"
+#include "common/expand.h"
+#include "common/fd-util.h"
+#include "common/namespace-table.h"
+#include "common/path-util.h"
+#include "common/service-table.h"
+#include "common/string-util.h"
+
+typedef struct planner {
+	const nsb_session *session;
+	const nsb_settings *settings;
+	nsb_plan *plan;
+	nsb_stage stage;
+	unsigned when; /* nsb_view_condition that hold */
+	nsb_error *error;
+} planner;
+
+static char *copy_or_null(const char *text)
+{
+	return text != NULL ? strdup(text) : NULL;
+}
+
+/* Appends a step; its strings are copied. */
+static int add(planner *p, nsb_step step)
+{
+	nsb_plan *plan = p->plan;
+	nsb_step *more = realloc(plan->steps, (plan->n_steps + 1) * sizeof(*more));
+	nsb_step *at;
+
+	if (more == NULL)
+		return -ENOMEM;
+	plan->steps = more;
+	at = &plan->steps[plan->n_steps++];
+	*at = step;
+	at->stage = p->stage;
+	at->src = copy_or_null(step.src);
+	at->dst = copy_or_null(step.dst);
+	at->data = copy_or_null(step.data);
+	if ((step.src != NULL && at->src == NULL) || (step.dst != NULL && at->dst == NULL) ||
+	    (step.data != NULL && at->data == NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+static int append(char ***list, size_t *n, const char *text)
+{
+	char **more = realloc(*list, (*n + 1) * sizeof(*more));
+
+	if (more == NULL)
+		return -ENOMEM;
+	*list = more;
+	more[*n] = strdup(text);
+	if (more[*n] == NULL)
+		return -ENOMEM;
+	(*n)++;
+	return 0;
+}
+
+/* Expands into *ret; NULL stays NULL. Paths come out normalized. */
+static int expand(planner *p, const char *text, bool as_path, char **ret)
+{
+	NSB_FREE char *expanded = NULL;
+	char path[PATH_MAX];
+	int r;
+
+	if (text == NULL) {
+		*ret = NULL;
+		return 0;
+	}
+	r = nsb_expand(text, p->session, as_path, &expanded, p->error);
+	if (r < 0)
+		return r;
+	if (as_path) {
+		r = nsb_path_normalize(expanded, path, sizeof(path));
+		if (r < 0)
+			return nsb_error_set(p->error, r, "%s: for this session \"%s\" is not an absolute path without \"..\"",
+					     text, expanded);
+		free(expanded);
+		expanded = strdup(path);
+	}
+	*ret = nsb_steal_pointer(&expanded);
+	return *ret == NULL ? -ENOMEM : 0;
+}
+
+static int add_rows(planner *p, const nsb_view_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const nsb_view_row *row = &rows[i];
+		bool src_is_path = row->op != NSB_OP_MOUNT;
+		NSB_FREE char *src = NULL, *dst = NULL, *data = NULL;
+		int r;
+
+		if ((row->when & ~p->when) != 0)
+			continue;
+		r = expand(p, row->src, src_is_path, &src);
+		if (r == 0)
+			r = expand(p, row->dst, true, &dst);
+		if (r == 0)
+			r = expand(p, row->data, false, &data);
+		if (r == 0)
+			r = add(p, (nsb_step){ .op = row->op,
+					       .flags = row->flags,
+					       .src = src,
+					       .dst = dst,
+					       .data = data,
+					       .mode = row->mode,
+					       .uid = row->owned ? p->session->uid : 0,
+					       .gid = row->owned ? p->session->gid : 0,
+					       .why = row->why });
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The terminal's path if the application brings one: "/dev/pts/3", "tty1"; NULL for "ssh", "cron", "" and the like. */
+static int terminal_path(const char *tty, char **ret)
+{
+	static const char *const kinds[] = { "pts/", "tty", "console", "hvc", "xvc", "sclp", "vc/" };
+
+	*ret = NULL;
+	if (tty[0] == '/') {
+		*ret = strdup(tty);
+		return *ret == NULL ? -ENOMEM : 0;
+	}
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (nsb_after_prefix(tty, kinds[i]) != NULL) {
+			*ret = nsb_format("/dev/%s", tty);
+			return *ret == NULL ? -ENOMEM : 0;
+		}
+	return 0;
+}
+
+static int decide(planner *p)
+{
+	const nsb_settings *s = p->settings;
+	nsb_plan *plan = p->plan;
+	NSB_FREE char *hostname = NULL;
+	char name[64], path[PATH_MAX];
+	bool host_terminals;
+	int r = terminal_path(p->session->tty, &plan->terminal);
+
+	if (r < 0)
+		return r;
+	if (plan->terminal != NULL && (nsb_path_normalize(plan->terminal, path, sizeof(path)) < 0 ||
+				       !nsb_path_below(path, "/dev")))
+		return nsb_error_set(p->error, EINVAL, "the terminal %s of the application is not below /dev",
+				     plan->terminal);
+	plan->namespaces = s->namespaces;
+	if (s->network != NSB_NETWORK_HOST)
+		plan->namespaces |= CLONE_NEWNET;
+	plan->root_is_host = strcmp(s->root, "host") == 0;
+	host_terminals = s->devpts == NSB_DEVPTS_HOST || (s->devpts == NSB_DEVPTS_AUTO && plan->terminal != NULL);
+	p->when = (plan->root_is_host ? NSB_VIEW_ROOT_HOST : NSB_VIEW_ROOT_DIRECTORY) |
+		  (s->private_tmp == NSB_PRIVATE_TMP_SESSION ? NSB_VIEW_PRIVATE_TMP : 0) |
+		  (host_terminals ? NSB_VIEW_HOST_TERMINALS : NSB_VIEW_OWN_TERMINALS) |
+		  (plan->namespaces & CLONE_NEWIPC ? NSB_VIEW_OWN_IPC : NSB_VIEW_HOST_IPC) |
+		  (plan->namespaces & CLONE_NEWNET ? NSB_VIEW_OWN_NETWORK : 0);
+	plan->pids_max = s->pids_max;
+	plan->stop_timeout = s->stop_timeout;
+	plan->record = (nsb_service_traits(p->session->service) & NSB_SERVICE_NO_RECORD) == 0;
+	r = expand(p, plan->root_is_host ? "/" : s->root, true, &plan->root);
+	if (r == 0)
+		r = expand(p, s->hostname, false, &hostname);
+	if (r < 0)
+		return r;
+	if (strcmp(hostname, p->session->host_name) != 0)
+		nsb_make_hostname(hostname, name);
+	plan->hostname = strdup(strcmp(hostname, p->session->host_name) != 0 ? name : hostname);
+	plan->cgroup_parent = strdup(s->cgroup_parent);
+	return plan->hostname == NULL || plan->cgroup_parent == NULL ? -ENOMEM : 0;
+}
+
+static int plan_host(planner *p)
+{
+	NSB_FREE char *limit = p->plan->pids_max == NSB_INFINITY
+				       ? strdup("max")
+				       : nsb_format("%lld", (long long)p->plan->pids_max);
+	NSB_FREE char *group = nsb_format("%s/%s", p->plan->cgroup_parent, p->session->id);
+	int r;
+
+	if (limit == NULL || group == NULL)
+		return -ENOMEM;
+	p->stage = NSB_STAGE_HOST;
+	r = add(p, (nsb_step){ .op = NSB_OP_REGISTER,
+			       .dst = (char *)p->session->id,
+			       .why = "whoever finds the entry without its lock cleans up" });
+	if (r == 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_CGROUP, .dst = group, .data = limit, .why = "process limit" });
+	p->stage = NSB_STAGE_SPAWN;
+	if (r == 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_SPAWN, .why = "one clone3(2): all namespaces at once or none" });
+	return r;
+}
+
+static int plan_identity(planner *p)
+{
+	NSB_FREE char *domainname = NULL;
+	bool renamed = strcmp(p->plan->hostname, p->session->host_name) != 0;
+	bool own_name = p->plan->namespaces & CLONE_NEWUTS;
+	int r = expand(p, p->settings->domainname, false, &domainname);
+
+	p->stage = NSB_STAGE_BUILD;
+	if (r == 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_ASSERT,
+				       .why = "never a mount in the host's own mount namespace" });
+	if (r == 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_CGROUP_ENTER, .why = "PID 1 counts against the limit as well" });
+	if (r == 0 && own_name && renamed)
+		r = add(p, (nsb_step){ .op = NSB_OP_HOSTNAME, .data = p->plan->hostname, .why = "hostname" });
+	if (r == 0 && own_name && domainname[0] != '\0')
+		r = add(p, (nsb_step){ .op = NSB_OP_DOMAINNAME, .data = domainname, .why = "domainname" });
+	if (r == 0 && (p->when & NSB_VIEW_OWN_NETWORK))
+		r = add(p, (nsb_step){ .op = NSB_OP_LOOPBACK, .why = "programs expect 127.0.0.1" });
+	return r;
+}
+
+static int plan_root(planner *p)
+{
+	bool host = p->plan->root_is_host;
+
+	return add(p, (nsb_step){ .op = NSB_OP_ROOT,
+				  .src = p->plan->root,
+				  .flags = NSB_STEP_RECURSIVE | (host ? NSB_STEP_SLAVE : 0),
+				  .why = host ? "the host's tree; mounts made later (autofs homes) arrive"
+					      : "the profile's tree" });
+}
+
+static int plan_view(planner *p)
+{
+	return add_rows(p, nsb_view_before_proc, nsb_n_view_before_proc);
+}
+
+static int plan_home(planner *p)
+{
+	char path[PATH_MAX];
+	int r;
+
+	if (p->plan->root_is_host)
+		return 0;
+	r = nsb_path_normalize(p->session->home, path, sizeof(path));
+	if (r < 0 || strcmp(path, "/") == 0)
+		return 0; /* accounts without a home have such entries; the box has none for them either */
+	if (nsb_path_below(path, "/proc") || nsb_path_below(path, "/dev") || nsb_path_below(path, "/sys") ||
+	    nsb_path_below(path, "/run"))
+		return nsb_error_set(p->error, EINVAL, "the home directory %s is no place for a home: mend the account",
+				     path);
+	return add(p, (nsb_step){ .op = NSB_OP_BIND,
+				  .src = path,
+				  .dst = path,
+				  .flags = NSB_STEP_HOME | NSB_STEP_OPTIONAL | NSB_STEP_RECURSIVE | NSB_STEP_NOSUID |
+					   NSB_STEP_NODEV,
+				  .why = "the user's home" });
+}
+
+/* What follows from the session rather than from the profile: terminal, host name, tickets. */
+static int plan_session(planner *p)
+{
+	const char *cache = nsb_after_prefix(p->session->krb5ccname, "FILE:");
+	char path[PATH_MAX];
+	int r = 0;
+
+	if (cache == NULL && p->session->krb5ccname[0] == '/')
+		cache = p->session->krb5ccname;
+	if ((p->when & NSB_VIEW_HOST_TERMINALS) && p->plan->terminal != NULL &&
+	    !nsb_path_below(p->plan->terminal, "/dev/pts"))
+		r = add(p, (nsb_step){ .op = NSB_OP_BIND,
+				       .src = p->plan->terminal,
+				       .dst = p->plan->terminal,
+				       .flags = NSB_STEP_NOSUID | NSB_STEP_NOEXEC,
+				       .why = "the terminal of this login" });
+	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_HOSTS,
+				       .dst = "/run/host/hosts",
+				       .data = p->plan->hostname,
+				       .flags = NSB_STEP_OPTIONAL,
+				       .why = "the box's name must resolve" });
+	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_BIND,
+				       .src = "/run/host/hosts",
+				       .dst = "/etc/hosts",
+				       .flags = NSB_STEP_OPTIONAL | NSB_STEP_SOURCE_IN_BOX | NSB_STEP_READ_ONLY |
+						NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC,
+				       .why = "as above" });
+	if (r == 0 && cache != NULL && (p->when & NSB_VIEW_PRIVATE_TMP) &&
+	    nsb_path_normalize(cache, path, sizeof(path)) == 0 && nsb_path_below(path, "/tmp"))
+		r = add(p, (nsb_step){ .op = NSB_OP_CREDENTIALS,
+				       .src = path,
+				       .dst = path,
+				       .uid = p->session->uid,
+				       .gid = p->session->gid,
+				       .flags = NSB_STEP_OPTIONAL,
+				       .why = "the Kerberos cache lies in the host's /tmp" });
+	return r;
+}
+
+/* The two halves of SRC[:DST]. */
+static int split_bind(planner *p, const char *item, char **ret_src, char **ret_dst)
+{
+	NSB_FREE char *first = strdup(item);
+	char *colon = first != NULL ? strchr(first, ':') : NULL;
+	int r;
+
+	if (first == NULL)
+		return -ENOMEM;
+	if (colon != NULL)
+		*colon = '\0';
+	r = expand(p, first, true, ret_src);
+	if (r == 0)
+		r = expand(p, colon != NULL ? colon + 1 : first, true, ret_dst);
+	return r;
+}
+
+static int plan_binds(planner *p, const nsb_list *list, unsigned flags, const char *why)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		NSB_FREE char *src = NULL, *dst = NULL;
+		int r = split_bind(p, list->items[i], &src, &dst);
+
+		if (r == 0)
+			r = add(p, (nsb_step){ .op = NSB_OP_BIND,
+					       .src = src,
+					       .dst = dst,
+					       .flags = flags | NSB_STEP_RECURSIVE | NSB_STEP_NODEV,
+					       .why = why,
+					       .origin = list->origins[i] });
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int plan_tmpfs(planner *p)
+{
+	for (size_t i = 0; i < p->settings->tmpfs.n; i++) {
+		NSB_FREE char *item = strdup(p->settings->tmpfs.items[i]);
+		NSB_FREE char *dst = NULL, *data = NULL;
+		char *colon = item != NULL ? strchr(item, ':') : NULL;
+		unsigned flags = NSB_STEP_NOSUID | NSB_STEP_NODEV;
+		char *noexec;
+		int r;
+
+		if (item == NULL)
+			return -ENOMEM;
+		if (colon != NULL)
+			*colon++ = '\0';
+		r = expand(p, item, true, &dst);
+		if (r < 0)
+			return r;
+		data = nsb_format("size=10%%%s%s", colon != NULL ? "," : "", colon != NULL ? colon : "");
+		if (data == NULL)
+			return -ENOMEM;
+		/* noexec is a flag of the mount, not an option of the file system */
+		noexec = strstr(data, ",noexec");
+		if (noexec != NULL && (noexec[7] == '\0' || noexec[7] == ',')) {
+			flags |= NSB_STEP_NOEXEC;
+			memmove(noexec, noexec + 7, strlen(noexec + 7) + 1);
+		}
+		r = add(p, (nsb_step){ .op = NSB_OP_MOUNT,
+				       .src = "tmpfs",
+				       .dst = dst,
+				       .data = data,
+				       .flags = flags,
+				       .why = "tmpfs",
+				       .origin = p->settings->tmpfs.origins[i] });
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int plan_masks(planner *p)
+{
+	for (size_t i = 0; i < p->settings->mask.n; i++) {
+		NSB_FREE char *dst = NULL;
+		int r = expand(p, p->settings->mask.items[i], true, &dst);
+
+		if (r == 0)
+			r = add(p, (nsb_step){ .op = NSB_OP_MASK,
+					       .dst = dst,
+					       .flags = NSB_STEP_OPTIONAL,
+					       .why = "mask",
+					       .origin = p->settings->mask.origins[i] });
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int plan_wishes(planner *p)
+{
+	const nsb_settings *s = p->settings;
+	int r = plan_tmpfs(p);
+
+	if (r == 0)
+		r = plan_binds(p, &s->bind, NSB_STEP_NOSUID, "bind");
+	if (r == 0)
+		r = plan_binds(p, &s->bind_ro, NSB_STEP_READ_ONLY, "bind_ro");
+	if (r == 0)
+		r = plan_binds(p, &s->bind_optional, NSB_STEP_NOSUID | NSB_STEP_OPTIONAL, "bind_optional");
+	if (r == 0)
+		r = plan_masks(p);
+	return r;
+}
+
+static int plan_end(planner *p)
+{
+	int r;
+
+	p->stage = NSB_STAGE_ENCLOSE;
+	r = add_rows(p, nsb_view_proc, nsb_n_view_proc);
+	if (r == 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_PIVOT, .why = "the old root is detached: no path leads back" });
+	p->stage = NSB_STAGE_PROVE;
+	if (r == 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_PROVE, .why = "what was planned is what is there" });
+	p->stage = NSB_STAGE_EXEC;
+	if (r == 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_INIT, .why = "PID 1: reaps, ends the box" });
+	p->stage = NSB_STAGE_PUBLISH;
+	if (r == 0)
+		r = add(p, (nsb_step){ .op = NSB_OP_PUBLISH, .dst = (char *)p->session->id, .why = "nsboxctl may see it" });
+	p->stage = NSB_STAGE_COMMIT;
+	if (r == 0 && p->plan->record)
+		r = add(p, (nsb_step){ .op = NSB_OP_RECORD, .why = "who(1) and last(1) on the host know the login" });
+	return r;
+}
+
+static int plan_environment(planner *p)
+{
+	nsb_plan *plan = p->plan;
+	bool caller = nsb_service_traits(p->session->service) & NSB_SERVICE_CALLER;
+	NSB_FREE char *id = nsb_format("NSBOX_ID=%s", p->session->id);
+	NSB_FREE char *xauthority = nsb_format("XAUTHORITY=/run/user/%u/Xauthority", p->session->uid);
+	int r;
+
+	if (id == NULL || xauthority == NULL)
+		return -ENOMEM;
+	r = append(&plan->environment, &plan->n_environment, id);
+	if (r == 0)
+		r = append(&plan->environment, &plan->n_environment, "DBUS_SESSION_BUS_ADDRESS");
+	/* the sockets of the caller's agent stay outside */
+	if (r == 0 && caller)
+		r = append(&plan->environment, &plan->n_environment, "SSH_AUTH_SOCK");
+	/* every box has a display :10 of its own, so the cookies of two sessions must not share a file */
+	if (r == 0 && plan->record && plan->terminal == NULL)
+		r = append(&plan->environment, &plan->n_environment, xauthority);
+	return r;
+}
+
+static int plan_warnings(planner *p)
+{
+	const struct {
+		bool holds;
+		const char *sentence;
+	} rows[] = {
+		{ true, "root in the box is root on the host's files and kernel: no capability is taken away" },
+		{ p->plan->root_is_host, "files of the host that the user may read are in sight" },
+		{ (p->when & NSB_VIEW_HOST_TERMINALS) != 0,
+		  "the terminal is shared with the host: input can be pushed into it (TIOCSTI)" },
+		{ (p->when & NSB_VIEW_OWN_NETWORK) == 0,
+		  "the network is the host's: its ports, services and abstract sockets can be reached" },
+		{ (p->when & NSB_VIEW_OWN_IPC) == 0, "shared memory, semaphores and message queues are the host's" },
+		{ (p->when & NSB_VIEW_PRIVATE_TMP) == 0, "/tmp and /var/tmp are shared with other sessions" },
+		{ true, "files that the user leaves in the home (~/.ssh/authorized_keys, ~/.forward, user units) act outside" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int r = rows[i].holds ? append(&p->plan->unprotected, &p->plan->n_unprotected, rows[i].sentence) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int nsb_plan_make(const nsb_session *session, const nsb_settings *settings, nsb_plan *ret, nsb_error *error)
+{
+	nsb_plan plan = { 0 };
+	planner p = { .session = session, .settings = settings, .plan = &plan, .error = error };
+	int (*const parts[])(planner *) = { decide,	  plan_host,   plan_identity, plan_root, plan_view,	   plan_home,
+					    plan_session, plan_wishes, plan_end,      plan_environment, plan_warnings };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)
+		r = parts[i](&p);
+	if (r < 0) {
+		nsb_plan_done(&plan);
+		return nsb_error_set(error, r, "cannot plan the box: %s", strerror(-r));
+	}
+	*ret = plan;
+	return 0;
+}
+
+void nsb_plan_done(nsb_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		free(plan->steps[i].src);
+		free(plan->steps[i].dst);
+		free(plan->steps[i].data);
+	}
+	for (size_t i = 0; i < plan->n_environment; i++)
+		free(plan->environment[i]);
+	for (size_t i = 0; i < plan->n_unprotected; i++)
+		free(plan->unprotected[i]);
+	free(plan->steps);
+	free(plan->environment);
+	free(plan->unprotected);
+	free(plan->terminal);
+	free(plan->root);
+	free(plan->cgroup_parent);
+	free(plan->hostname);
+	memset(plan, 0, sizeof(*plan));
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What module and helper say to each other over one SOCK_SEQPACKET pair. Each message is one packet of exactly the
+ * length that its head states; strings are counted, bounded and free of NUL; anything else is -EPROTO.
+ *
+ *   app -> helper   request
+ *   helper -> app   answer (with the pidfd of PID 1 and, on cgroup v1, the box's open `tasks` file)
+ *   app -> helper   JOINED
+ *   monitor -> app  COMMITTED
+ *   app -> monitor  LEAVE
+ */
+#ifndef NSB_PROTOCOL_H
+#define NSB_PROTOCOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+
+#define NSB_PROTOCOL_VERSION 1
+#define NSB_MESSAGE_MAX 16384	 /* bytes in one message */
+#define NSB_LIST_MAX 64		 /* strings in one list */
+#define NSB_ANSWER_FDS_MAX 4
+
+/* The app gives up at NSB_MODULE_DEADLINE, the helper before it, so that the helper's undo comes first. Milliseconds. */
+#define NSB_HELPER_DEADLINE 8000
+#define NSB_MODULE_DEADLINE 10000
+
+typedef enum nsb_verb {
+	NSB_VERB_OPEN = 1, /* make a box */
+	NSB_VERB_CHECK,	   /* could a box be made? stages 1 to 5 */
+} nsb_verb;
+
+enum nsb_request_flags {
+	NSB_REQUEST_DEBUG = 1 << 0,
+};
+
+typedef struct nsb_request {
+	uint32_t verb; /* nsb_verb */
+	uint32_t flags;
+	/* strings are never NULL; "" where there is nothing. After nsb_request_receive() the caller owns them. */
+	char *id; /* of the box to be, made by the module: the REF of its messages */
+	char *user, *service, *tty, *rhost, *krb5ccname;
+	char *profile; /* forced by profile=; "" */
+	char *conf;    /* conf=; "" */
+} nsb_request;
+
+typedef enum nsb_result {
+	NSB_RESULT_OK = 1,	 /* boxed (OPEN) or could be (CHECK) */
+	NSB_RESULT_IGNORE,	 /* no profile matches */
+	NSB_RESULT_UNBOXED,	 /* could not be boxed; the profile's on_error=allow lets the session in */
+	NSB_RESULT_FAILED,	 /* could not be boxed */
+	NSB_RESULT_BAD_CONFIG,	 /* the configuration is wrong: nothing is known about this login */
+	NSB_RESULT_UNKNOWN_USER, /* the name service does not know the user */
+	NSB_RESULT_MAX
+} nsb_result;
+
+typedef struct nsb_answer {
+	uint32_t result;      /* nsb_result */
+	uint64_t namespaces;  /* CLONE_NEW* for setns(2) */
+	uint64_t root_mount;  /* mount id of the box's root: where the app must find itself after the join */
+	uint64_t uid, gid;    /* of the session's user */
+	nsb_error error;      /* for everything but OK and IGNORE */
+	char *profile;	      /* name; "" */
+	char **environment;   /* "NAME=VALUE" to set, "NAME" to unset */
+	size_t n_environment;
+	char **way_back; /* files to write "0" to when leaving: the cgroups the app came from */
+	size_t n_way_back;
+	int init;      /* pidfd of PID 1; -1 if none */
+	int *cgroups;  /* open files to write "0" to before the join */
+	size_t n_cgroups;
+} nsb_answer;
+
+typedef enum nsb_signal_word { NSB_SAY_JOINED = 1, NSB_SAY_COMMITTED, NSB_SAY_LEAVE } nsb_signal_word;
+
+/* All return 0 or negative errno: -EPROTO for a message that is not exactly what it should be, -EPIPE/-ECONNRESET for a
+ * closed peer, -ETIMEDOUT when `deadline` (CLOCK_MONOTONIC milliseconds, nsb_now() based) has passed. Sending never
+ * raises SIGPIPE. */
+int nsb_request_send(int socket, const nsb_request *request);
+int nsb_request_receive(int socket, int64_t deadline, nsb_request *ret);
+void nsb_request_done(nsb_request *request);
+
+/* Sends answer->init and answer->cgroups along, which stay the caller's. */
+int nsb_answer_send(int socket, const nsb_answer *answer);
+/* The descriptors received are the caller's (O_CLOEXEC) and closed by nsb_answer_done() unless stolen. */
+int nsb_answer_receive(int socket, int64_t deadline, nsb_answer *ret);
+void nsb_answer_done(nsb_answer *answer);
+
+int nsb_say(int socket, nsb_signal_word word);
+int nsb_hear(int socket, int64_t deadline, nsb_signal_word expected);
+
+/* CLOCK_MONOTONIC in milliseconds. */
+int64_t nsb_now(void);
+
+/* Waits until `fd` can be read or has hung up. 0, -ETIMEDOUT, or another negative errno; EINTR is waited out. */
+int nsb_wait_readable(int fd, int64_t deadline);
+
+#endif

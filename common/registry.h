@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The registry of boxes: NSB_RUNDIR/boxes/ID/{lock,state}. Whoever holds the record lock (fcntl(2) F_SETLK) of `lock`
+ * answers for the box: the helper, then the monitor, which is the same process. A lock that can be had means that both
+ * are gone and the box is to be cleaned. An entry is made under a temporary name, locked, then renamed, so no entry is
+ * ever seen without its lock. `state` is replaced by rename only.
+ *
+ * A process that holds the lock of a box must not open its lock file again: closing any descriptor of a file drops all
+ * record locks that the process has on it.
+ */
+#ifndef NSB_REGISTRY_H
+#define NSB_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+#include "common/session.h"
+
+#ifndef NSB_RUNDIR
+#define NSB_RUNDIR "/run/nsbox"
+#endif
+
+#define NSB_ENTRY_VERSION 1
+#define NSB_ENTRY_CGROUPS_MAX 4
+#define NSB_ENTRY_MEMBERS_MAX 64
+
+/* States, as `state` and `nsboxctl list` name them. */
+#define NSB_STATE_STARTING "starting"
+#define NSB_STATE_READY "ready"
+#define NSB_STATE_UNBOXED "unboxed"
+#define NSB_STATE_ENDING "ending"
+#define NSB_STATE_DYING "dying" /* all is cleaned but PID 1 cannot finish dying */
+
+typedef struct nsb_process {
+	pid_t pid;	/* 0: none */
+	uint64_t start; /* field 22 of /proc/PID/stat, clock ticks since boot: tells a reused pid */
+} nsb_process;
+
+typedef struct nsb_entry {
+	char id[NSB_ID_LENGTH + 1];
+	char state[16];
+	char user[256], profile[80], service[64], tty[64], rhost[256], hostname[80];
+	uid_t uid;
+	int64_t started;      /* CLOCK_REALTIME seconds */
+	int64_t stop_timeout; /* ms */
+	uint64_t namespaces;  /* CLONE_NEW* */
+	uint64_t inodes[8];   /* of PID 1's namespaces, in the order of nsb_namespaces */
+	nsb_process init, monitor;
+	nsb_process members[NSB_ENTRY_MEMBERS_MAX];
+	size_t n_members;
+	char cgroups[NSB_ENTRY_CGROUPS_MAX][256]; /* directories made for this box, absolute */
+	size_t n_cgroups;
+	char ut_id[5]; /* of the utmp record; "" if none */
+} nsb_entry;
+
+/* Opens NSB_RUNDIR/boxes (made 0700 with `create`). Refused unless both directories are root's alone.
+ * The caller closes. -ENOENT where nothing was ever boxed. */
+int nsb_registry_open(bool create, nsb_error *error);
+
+/* Makes an entry that is locked by this process. *ret_lock: the lock, to be kept open; no CLOEXEC, since the monitor
+ * inherits it by exec. -EEXIST if the id is taken. */
+int nsb_registry_create(int boxes, const nsb_entry *entry, int *ret_lock, nsb_error *error);
+
+/* Replaces the state file of an existing entry. Only for the holder of the lock. */
+int nsb_registry_write(int boxes, const nsb_entry *entry, nsb_error *error);
+
+/* -ENOENT; -EBADMSG for a damaged file; -EPROTO for an entry of an unknown version. */
+int nsb_registry_read(int boxes, const char *id, nsb_entry *ret);
+
+/* Takes the lock of an entry whose holder is gone. -EAGAIN while it lives, -ENOENT if the entry vanished meanwhile. */
+int nsb_registry_lock(int boxes, const char *id, int *ret_lock);
+
+/* The pid that holds the lock, 0 if none, negative errno. */
+pid_t nsb_registry_holder(int boxes, const char *id);
+
+/* Removes the entry: its files, then its directory. -ENOENT is no error. */
+int nsb_registry_remove(int boxes, const char *id);
+
+/* All ids (sorted), also half-made temporary names that crashed makers left (they begin with "."). The caller frees the
+ * array with one free(). */
+int nsb_registry_list(int boxes, char (**ret)[NSB_ID_LENGTH + 8], size_t *ret_n);
+
+/* Whether the text is a box id: NSB_ID_LENGTH characters of [a-z0-9]. */
+bool nsb_id_valid(const char *id);
+
+/* A random id; `buffer`: NSB_ID_LENGTH + 1 bytes. 0 or negative errno of getrandom(2). */
+int nsb_id_make(char *buffer);
+
+/* Start time of a process as in nsb_process; 0 if it is gone. */
+uint64_t nsb_process_start(pid_t pid);
+
+/* A pidfd of exactly that process: -ESRCH if it is gone or its pid belongs to another one now. */
+int nsb_process_open(const nsb_process *process);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The values of one profile, every key filled: from the profile, what it inherits, [defaults], or built in. */
+#ifndef NSB_SETTINGS_H
+#define NSB_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NSB_INFINITY INT64_MAX /* a count or duration without limit */
+
+/* Where something stands in the configuration. `file` is owned by the nsb_config it comes from; NULL: built in. */
+typedef struct nsb_origin {
+	const char *file;
+	unsigned line; /* from 1 */
+} nsb_origin;
+
+typedef struct nsb_list {
+	char **items;
+	nsb_origin *origins; /* of each item */
+	size_t n;
+} nsb_list;
+
+typedef enum nsb_on_error { NSB_ON_ERROR_DENY, NSB_ON_ERROR_ALLOW } nsb_on_error;
+typedef enum nsb_private_tmp { NSB_PRIVATE_TMP_SESSION, NSB_PRIVATE_TMP_NO } nsb_private_tmp;
+typedef enum nsb_devpts { NSB_DEVPTS_AUTO, NSB_DEVPTS_PRIVATE, NSB_DEVPTS_HOST } nsb_devpts;
+typedef enum nsb_network { NSB_NETWORK_LOOPBACK, NSB_NETWORK_HOST } nsb_network;
+
+typedef struct nsb_settings {
+	/* who, life */
+	nsb_list users;
+	nsb_list services;
+	nsb_list from;
+	char *inherits;	      /* NULL: nothing */
+	int on_error;	      /* nsb_on_error */
+	int64_t stop_timeout; /* milliseconds; never NSB_INFINITY */
+	/* view: templates still hold their % specifiers */
+	char *hostname;
+	char *domainname;    /* "": the host's */
+	uint64_t namespaces; /* CLONE_NEW* of uts ipc mount pid cgroup; mount and pid always among them */
+	char *root;	     /* "host" or an absolute directory */
+	nsb_list bind, bind_ro, bind_optional; /* each item "SOURCE" or "SOURCE:TARGET" */
+	nsb_list tmpfs;			       /* each item "TARGET" or "TARGET:OPTION,OPTION" */
+	nsb_list mask;			       /* absolute paths */
+	int private_tmp;		       /* nsb_private_tmp */
+	int devpts;			       /* nsb_devpts */
+	/* limits */
+	char *cgroup_parent; /* relative path below each cgroup tree */
+	int64_t pids_max;    /* processes and threads; NSB_INFINITY: no limit */
+	/* network */
+	int network; /* nsb_network */
+	bool network_named; /* the profile (or what it inherits) names the key itself */
+} nsb_settings;
+
+/* Frees what `settings` owns and zeroes it; safe on a zeroed one. */
+void nsb_settings_done(nsb_settings *settings);
+
+#endif

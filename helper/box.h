@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The one structure that changes while a box is made. Everything in it is owned by the helper's main(). */
+#ifndef NSB_BOX_H
+#define NSB_BOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/config.h"
+#include "common/plan.h"
+#include "common/profile.h"
+#include "common/protocol.h"
+#include "common/registry.h"
+#include "common/session.h"
+#include "common/settings.h"
+#include "helper/cgroup.h"
+
+#define NSB_BOX_MOUNTS_MAX 256
+
+/* A mount that this box made: proved at the end by its id. */
+typedef struct nsb_made_mount {
+	const char *dst; /* of the plan's step, or inside it */
+	unsigned long long id;
+	bool fresh_tmpfs; /* missing mount points may be made on it */
+} nsb_made_mount;
+
+typedef struct nsb_box {
+	/* the request */
+	int socket;
+	int app; /* pidfd */
+	int64_t deadline;
+	nsb_request request;
+	nsb_error error;
+	/* decided before anything is done */
+	nsb_config *config;
+	nsb_problems problems;
+	nsb_session session;
+	nsb_settings settings;
+	nsb_choice choice;
+	nsb_plan plan;
+	bool planned;
+	/* found by check */
+	nsb_cgroup_tree tree;
+	int init_program, monitor_program; /* O_PATH */
+	ino_t host_mount_namespace;
+	/* made on the host */
+	int boxes; /* registry directory */
+	int lock;
+	nsb_entry entry;
+	int cgroup;	/* directory of the box's group */
+	int cgroup_join; /* file in it that takes "0" */
+	int life[2];	/* life pipe */
+	size_t done;	/* steps of the plan that ran */
+	/* made by spawn */
+	pid_t init_pid;
+	int init; /* pidfd */
+	int status[2];
+	/* the builder's */
+	int host_root, root; /* directories: the tree we came from, the tree to be */
+	unsigned long long root_mount;
+	nsb_made_mount mounts[NSB_BOX_MOUNTS_MAX];
+	size_t n_mounts;
+} nsb_box;
+
+#endif

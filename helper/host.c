@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is made on the host for one box: registry entry, cgroup, utmp record. Each has an undo. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/fd-util.h"
+#include "common/namespace-table.h"
+#include "helper/steps.h"
+#include "helper/utmp-record.h"
+
+static void fill_entry(const nsb_box *box, nsb_entry *entry)
+{
+	memset(entry, 0, sizeof(*entry));
+	memcpy(entry->id, box->session.id, sizeof(entry->id));
+	snprintf(entry->state, sizeof(entry->state), "%s", NSB_STATE_STARTING);
+	snprintf(entry->user, sizeof(entry->user), "%s", box->session.user);
+	snprintf(entry->profile, sizeof(entry->profile), "%s", box->choice.profile->name);
+	snprintf(entry->service, sizeof(entry->service), "%s", box->session.service);
+	snprintf(entry->tty, sizeof(entry->tty), "%s", box->session.tty);
+	snprintf(entry->rhost, sizeof(entry->rhost), "%s", box->session.rhost);
+	entry->uid = box->session.uid;
+	entry->started = time(NULL);
+	if (box->planned) {
+		snprintf(entry->hostname, sizeof(entry->hostname), "%s", box->plan.hostname);
+		entry->stop_timeout = box->plan.stop_timeout;
+		entry->namespaces = box->plan.namespaces;
+	}
+	entry->monitor = (nsb_process){ .pid = getpid(), .start = nsb_process_start(getpid()) };
+}
+
+int host_register(nsb_box *box, const nsb_step *step)
+{
+	(void)step;
+	fill_entry(box, &box->entry);
+	/* The group's path is written down before the group is made: whoever cleans after a crash must find it. */
+	if (box->planned && (size_t)snprintf(box->entry.cgroups[0], sizeof(box->entry.cgroups[0]), "%s/%s/%s",
+					     box->tree.mount, box->plan.cgroup_parent,
+					     box->session.id) >= sizeof(box->entry.cgroups[0]))
+		return nsb_error_set(&box->error, ENAMETOOLONG, "the path of the box's cgroup is too long");
+	box->entry.n_cgroups = box->planned ? 1 : 0;
+	if (box->boxes < 0)
+		box->boxes = nsb_registry_open(true, &box->error);
+	if (box->boxes < 0)
+		return box->boxes;
+	return nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);
+}
+
+void host_unregister(nsb_box *box, const nsb_step *step)
+{
+	(void)step;
+	if (box->lock < 0)
+		return;
+	nsb_registry_remove(box->boxes, box->entry.id);
+	box->lock = nsb_close(box->lock);
+}
+
+int host_cgroup(nsb_box *box, const nsb_step *step)
+{
+	int r = nsb_cgroup_make(&box->tree, step->dst, step->data, &box->cgroup, &box->error);
+
+	if (r < 0)
+		return r;
+	box->cgroup_join = nsb_cgroup_open_join(&box->tree, box->cgroup, &box->error);
+	return box->cgroup_join < 0 ? box->cgroup_join : 0;
+}
+
+void host_cgroup_remove(nsb_box *box, const nsb_step *step)
+{
+	(void)step;
+	box->cgroup_join = nsb_close(box->cgroup_join);
+	if (box->cgroup < 0)
+		return;
+	box->cgroup = nsb_close(box->cgroup);
+	nsb_cgroup_remove(box->entry.cgroups[0], 2000);
+}
+
+int host_publish(nsb_box *box, const nsb_step *step)
+{
+	nsb_entry *entry = &box->entry;
+
+	(void)step;
+	entry->init = (nsb_process){ .pid = box->init_pid, .start = nsb_process_start(box->init_pid) };
+	for (size_t i = 0; i < nsb_n_namespaces; i++) {
+		char path[64];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)box->init_pid, nsb_namespaces[i].proc);
+		if (stat(path, &st) < 0)
+			return nsb_error_set(&box->error, errno, "cannot look at %s: %s", path, strerror(errno));
+		entry->inodes[i] = st.st_ino;
+	}
+	entry->members[0] = (nsb_process){ .pid = box->session.app_pid,
+					   .start = nsb_process_start(box->session.app_pid) };
+	entry->n_members = 1;
+	snprintf(entry->state, sizeof(entry->state), "%s", NSB_STATE_READY);
+	return nsb_registry_write(box->boxes, entry, &box->error);
+}
+
+int host_record(nsb_box *box, const nsb_step *step)
+{
+	int r;
+
+	(void)step;
+	r = utmp_record_open(&box->entry, box->session.app_pid);
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "cannot write the utmp record: %s", strerror(-r));
+	return box->entry.ut_id[0] == '\0' ? 0 : nsb_registry_write(box->boxes, &box->entry, &box->error);
+}
+
+void host_record_close(nsb_box *box, const nsb_step *step)
+{
+	(void)step;
+	utmp_record_close(&box->entry, box->session.app_pid);
+	box->entry.ut_id[0] = '\0';
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the resident programs are started with. */
+#ifndef NSB_INIT_FDS_H
+#define NSB_INIT_FDS_H
+
+enum {
+	NSB_INIT_FD_LIFE = 3,	/* read end of the life pipe: anything to read, or its end, ends the box */
+	NSB_INIT_FD_STATUS = 4, /* takes one byte NSB_INIT_RUNNING */
+};
+#define NSB_INIT_RUNNING 'R'
+
+/* nsbox-monitor ID STOP_TIMEOUT_MS SOCKET APP LIFE INIT
+ * nsbox-helper end ID LIFE INIT
+ * Each of the last ones is the number of an open descriptor: the application's socket and pidfd, the write end of the life
+ * pipe, the pidfd of PID 1 (-1 for a session that is unboxed). The registry's lock is open as well, but has no place in
+ * the list: a record lock is lost as soon as any descriptor of its file is closed, so nobody moves or closes it.
+ *
+ * nsbox-monitor guard ID: descriptor NSB_INIT_FD_LIFE is the read end of the life pipe. */
+
+/* What the cleaner writes to the life pipe when there is nothing left to clean: the guard may go. */
+#define NSB_LIFE_CLEAN 'q'
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What mounts.c and files.c share: places below the new root. */
+#ifndef NSB_HELPER_MOUNTS_H
+#define NSB_HELPER_MOUNTS_H
+
+#include "helper/box.h"
+
+/*
+ * Opens the step's dst below the new root as O_PATH. Where it is missing and lies on a file system that this box mounted
+ * itself, it is made: a directory, or an empty file where `as_file`. Elsewhere a missing mount point is -ENOENT with a
+ * sentence that says how to make it: nothing is ever made in an administrator's tree.
+ */
+int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file);
+
+/* Opens the directory that dst's last component goes into, for files.c; the name is stored in *ret_name (inside dst).
+ * The directory must be on a file system that this box mounted itself. */
+int mounts_open_parent(nsb_box *box, const nsb_step *step, const char **ret_name);
+
+/* Whether the file is on a tmpfs that this box mounted itself. */
+bool mounts_is_ours(const nsb_box *box, int fd);
+
+#endif

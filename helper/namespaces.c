@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/namespaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/fd-util.h"
+#include "helper/new-mount-api.h"
+#include "helper/steps.h"
+
+ino_t namespaces_own_mount(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/mnt", &st) < 0 ? 0 : st.st_ino;
+}
+
+static const char *clone_advice(int err)
+{
+	switch (err) {
+	case ENOSPC:
+		return ": a limit in /proc/sys/user/max_*_namespaces is reached, or namespaces are nested too deep";
+	case EPERM:
+		return ": the application lacks CAP_SYS_ADMIN";
+	case EAGAIN:
+		return ": a process limit is reached (ulimit -u, pids.max, kernel.pid_max)";
+	case ENOSYS:
+		return ": this kernel has no clone3(2)";
+	default:
+		return "";
+	}
+}
+
+int namespaces_spawn(nsb_box *box, const nsb_step *step)
+{
+	/* The cgroup namespace comes later: its root is the group one is in when making it, and the builder is not in the
+	 * box's group yet. */
+	struct clone_args args = { .flags = CLONE_PIDFD | (box->plan.namespaces & ~(uint64_t)CLONE_NEWCGROUP),
+				   .pidfd = (uintptr_t)&box->init,
+				   .exit_signal = SIGCHLD };
+	long pid;
+
+	(void)step;
+	box->host_mount_namespace = namespaces_own_mount();
+	if (box->host_mount_namespace == 0)
+		return nsb_error_set(&box->error, errno, "cannot read /proc/self/ns/mnt: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, box->status) < 0)
+		return nsb_error_set(&box->error, errno, "cannot make a socket pair: %s", strerror(errno));
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0)
+		return nsb_error_set(&box->error, errno, "cannot make the namespaces: %s%s", strerror(errno),
+				     clone_advice(errno));
+	if (pid == 0)
+		builder_main(box);
+	box->init_pid = (pid_t)pid;
+	box->status[1] = nsb_close(box->status[1]);
+	return 0;
+}
+
+void namespaces_kill(nsb_box *box, const nsb_step *step)
+{
+	(void)step;
+	if (box->init_pid <= 0)
+		return;
+	syscall(SYS_pidfd_send_signal, box->init, SIGKILL, NULL, 0);
+	/* our own child, and alone in its namespace or with children that the kernel kills: this does not hang. An
+	 * application that joined and does not reap would make it hang, so that case is left to `nsbox-helper end`. */
+	waitpid(box->init_pid, NULL, box->entry.members[0].pid == 0 ? 0 : WNOHANG);
+	box->init_pid = 0;
+}
+
+int namespaces_assert(nsb_box *box, const nsb_step *step)
+{
+	struct mount_attr slave = { .propagation = MS_SLAVE };
+	ino_t own = namespaces_own_mount();
+
+	(void)step;
+	if (own == 0 || own == box->host_mount_namespace || getpid() != 1)
+		return nsb_error_set(&box->error, EPERM, "not in a mount and PID namespace of its own: nothing is mounted");
+	/* From here on mounts of the host arrive and none of ours leaves. */
+	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
+		return nsb_error_set(&box->error, errno, "cannot cut the mounts off from the host's (MS_SLAVE): %s",
+				     strerror(errno));
+	box->host_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (box->host_root < 0)
+		return -errno;
+	return 0;
+}
+
+int namespaces_enter_cgroup(nsb_box *box, const nsb_step *step)
+{
+	ssize_t n;
+
+	(void)step;
+	n = write(box->cgroup_join, "0", 1);
+	if (n != 1)
+		return nsb_error_set(&box->error, n < 0 ? errno : EIO, "cannot enter the box's cgroup: %s",
+				     strerror(errno));
+	if ((box->plan.namespaces & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
+		return nsb_error_set(&box->error, errno, "cannot make the cgroup namespace: %s", strerror(errno));
+	return 0;
+}
+
+int namespaces_hostname(nsb_box *box, const nsb_step *step)
+{
+	if (sethostname(step->data, strlen(step->data)) < 0)
+		return nsb_error_set(&box->error, errno, "cannot set the host name %s: %s", step->data, strerror(errno));
+	return 0;
+}
+
+int namespaces_domainname(nsb_box *box, const nsb_step *step)
+{
+	if (setdomainname(step->data, strlen(step->data)) < 0)
+		return nsb_error_set(&box->error, errno, "cannot set the domain name %s: %s", step->data, strerror(errno));
+	return 0;
+}
+
+int namespaces_loopback(nsb_box *box, const nsb_step *step)
+{
+	NSB_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = { .ifr_name = "lo" };
+
+	(void)step;
+	/* SIOCSIFFLAGS also gives lo its addresses 127.0.0.1 and ::1, netdevice(7) */
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		return nsb_error_set(&box->error, errno, "cannot look at lo: %s", strerror(errno));
+	request.ifr_flags = (short)(request.ifr_flags | IFF_UP);
+	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		return nsb_error_set(&box->error, errno, "cannot bring lo up: %s", strerror(errno));
+	return 0;
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Makes one box. Run by pam_nsbox.so (and nsboxctl) with a socket as descriptor 3, as root, in the host's namespaces;
+ * lives for some milliseconds and becomes nsbox-monitor.
+ *
+ *  1 lock_down   away with everything a hostile caller may have handed down. Nothing is read, nothing is made before.
+ *  2 request     what is asked for, by whom; the user is looked up once. Trusts no length and no text.
+ *  3 configure   the configuration, the profile. No profile: answer IGNORE.
+ *  4 plan        everything is decided, as a list that can be printed. Pure.
+ *  5 check       sources, owners, kernel. The last stage without side effects: the account hook stops here.
+ *  ---- effects on the host begin; each has an undo, and a guard outlives us ----
+ *  6 host        registry entry with its lock, cgroup
+ *  7 spawn       clone3(2): the builder, PID 1 of the new namespaces
+ *  8 build       (builder) cgroup, names, lo, the tree and its mounts
+ *  9 enclose     (builder) /proc, pivot_root(2). From here on the old root is gone.
+ * 10 prove       (builder) what is there is what was planned
+ * 11 exec        (builder) gives up all but CAP_KILL, becomes nsbox-init, which says RUNNING
+ * 12 publish     the registry says ready
+ * 13 answer      pidfd of PID 1 to the application, which joins and says JOINED
+ * 14 commit      the host's utmp record; becomes nsbox-monitor, which says COMMITTED. From here on failing is not allowed:
+ *                the session belongs to the monitor.
+ *
+ * Whatever fails before COMMITTED is taken back, last thing first. If the application may be waiting to join (stage 13
+ * on), the socket is closed before the undo, so that it turns back first.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/fd-util.h"
+#include "common/path-util.h"
+#include "helper/box.h"
+#include "helper/build.h"
+#include "helper/check.h"
+#include "helper/init-fds.h"
+#include "helper/lock-down.h"
+#include "helper/namespaces.h"
+#include "helper/request.h"
+#include "helper/teardown.h"
+
+#define SOCKET 3
+#define SWEEP_LIMIT 16 /* old entries looked at in one login */
+
+static char *const no_environment[] = { NULL };
+
+/* Stage 3. 0 also if there is no profile: box->choice.profile tells. */
+static int configure(nsb_box *box)
+{
+	const char *conf = box->request.conf[0] != '\0' ? box->request.conf : NULL;
+	const char *force = box->request.profile[0] != '\0' ? box->request.profile : NULL;
+	int r = nsb_config_load(conf, &box->config, &box->problems, &box->error);
+
+	if (r == -EBADMSG && box->problems.n > 1)
+		return nsb_error_set(&box->error, r, "%s (and %zu more: run nsboxctl check)", box->problems.lines[0],
+				     box->problems.n + box->problems.dropped - 1);
+	if (r == -EBADMSG && box->problems.n > 0)
+		return nsb_error_set(&box->error, r, "%s", box->problems.lines[0]);
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "cannot read the configuration: %s", strerror(-r));
+	r = nsb_profile_choose(box->config, &box->session, force, &box->choice, &box->error);
+	if (r == 0 && box->choice.profile != NULL)
+		r = nsb_config_settings(box->config, box->choice.profile, &box->settings, &box->error);
+	return r;
+}
+
+/* Stages 1 to 5. Ends at `configure` with 0 if no profile matches. */
+static int decide(nsb_box *box)
+{
+	int r;
+
+	build_enter(box, NSB_STAGE_LOCK_DOWN);
+	r = lock_down(SOCKET, &box->error);
+	if (r < 0)
+		return r;
+	build_enter(box, NSB_STAGE_REQUEST);
+	r = request_receive(box);
+	if (r < 0)
+		return r;
+	build_enter(box, NSB_STAGE_CONFIGURE);
+	r = configure(box);
+	if (r < 0 || box->choice.profile == NULL)
+		return r;
+	build_enter(box, NSB_STAGE_PLAN);
+	r = nsb_plan_make(&box->session, &box->settings, &box->plan, &box->error);
+	if (r < 0)
+		return r;
+	box->planned = true;
+	build_enter(box, NSB_STAGE_CHECK);
+	return check_box(box);
+}
+
+/* The guard: a child that is not ours to wait for, so that nobody needs to reap it but the host's init. */
+static int start_guard(nsb_box *box)
+{
+	char *const arguments[] = { (char *)"nsbox-monitor", (char *)"guard", box->session.id, NULL };
+	pid_t between;
+
+	if (pipe2(box->life, O_CLOEXEC) < 0)
+		return nsb_error_set(&box->error, errno, "cannot make the life pipe: %s", strerror(errno));
+	between = fork();
+	if (between < 0)
+		return nsb_error_set(&box->error, errno, "cannot start the guard: %s", strerror(errno));
+	if (between > 0) {
+		waitpid(between, NULL, 0);
+		return 0;
+	}
+	if (vfork() == 0) {
+		if (dup2(box->life[0], NSB_INIT_FD_LIFE) < 0) /* takes the place of the socket */
+			_exit(127);
+		syscall(SYS_close_range, NSB_INIT_FD_LIFE + 1, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
+		syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
+		_exit(127);
+	}
+	_exit(0);
+}
+
+/* Before the first effect: out of the application's cgroup, and somebody who cleans whatever happens to us. */
+static int prepare(nsb_box *box)
+{
+	int r = nsb_cgroup_settle(&box->tree, box->settings.cgroup_parent, &box->error);
+
+	if (r < 0)
+		return r;
+	r = start_guard(box);
+	if (r < 0)
+		return r;
+	box->boxes = nsb_registry_open(true, &box->error);
+	if (box->boxes < 0)
+		return box->boxes;
+	teardown_sweep(box->boxes, SWEEP_LIMIT);
+	return 0;
+}
+
+/* Waits for what the builder, or nsbox-init after it, says. */
+static int wait_running(nsb_box *box)
+{
+	nsb_error theirs;
+	ssize_t n;
+	int r = nsb_wait_readable(box->status[0], box->deadline);
+
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "the box was not ready within %d s", NSB_HELPER_DEADLINE / 1000);
+	n = recv(box->status[0], &theirs, sizeof(theirs), MSG_DONTWAIT);
+	if (n == 1 && *(char *)&theirs == NSB_INIT_RUNNING)
+		return 0;
+	if (n == sizeof(theirs) && memchr(theirs.words, '\0', sizeof(theirs.words)) != NULL) {
+		box->error = theirs;
+		return -theirs.err;
+	}
+	return nsb_error_set(&box->error, ECHILD, "PID 1 of the box ended before it ran");
+}
+
+/* Stages 6 to 12. */
+static int make(nsb_box *box)
+{
+	int r;
+
+	build_enter(box, NSB_STAGE_HOST);
+	r = prepare(box);
+	if (r == 0)
+		r = build_stage(box, NSB_STAGE_HOST);
+	if (r == 0)
+		r = build_stage(box, NSB_STAGE_SPAWN);
+	if (r == 0)
+		r = wait_running(box);
+	if (r < 0)
+		return r;
+	/* the steps between were the builder's */
+	box->done = build_first(&box->plan, NSB_STAGE_PUBLISH);
+	return build_stage(box, NSB_STAGE_PUBLISH);
+}
+
+/* Stages 8 to 11, in the builder. It tells by one message what went wrong; success is nsbox-init's to tell. */
+void builder_main(nsb_box *box)
+{
+	static const nsb_stage stages[] = { NSB_STAGE_BUILD, NSB_STAGE_ENCLOSE, NSB_STAGE_PROVE, NSB_STAGE_EXEC };
+	int r = 0;
+
+	/* the write end would keep the pipe alive, the socket would hide the helper's end from the application */
+	close(box->life[1]);
+	close(box->status[0]);
+	close(box->socket);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || nsb_wait_readable(box->life[0], 0) != -ETIMEDOUT)
+		_exit(1); /* the helper is gone already */
+	box->done = build_first(&box->plan, NSB_STAGE_BUILD);
+	for (size_t i = 0; r == 0 && i < sizeof(stages) / sizeof(stages[0]); i++)
+		r = build_stage(box, stages[i]);
+	send(box->status[1], &box->error, sizeof(box->error), MSG_NOSIGNAL);
+	_exit(1);
+}
+
+static nsb_result result_of(const nsb_box *box, int r)
+{
+	if (r == -EBADMSG && box->error.stage == NSB_STAGE_CONFIGURE)
+		return NSB_RESULT_BAD_CONFIG;
+	if (r == -ENOENT && box->error.stage == NSB_STAGE_REQUEST)
+		return NSB_RESULT_UNKNOWN_USER;
+	if (box->choice.profile != NULL && box->settings.on_error == NSB_ON_ERROR_ALLOW)
+		return NSB_RESULT_UNBOXED;
+	return NSB_RESULT_FAILED;
+}
+
+static void fill_answer(const nsb_box *box, nsb_result result, nsb_answer *answer)
+{
+	answer->result = result;
+	answer->error = box->error;
+	answer->uid = box->session.uid;
+	answer->gid = box->session.gid;
+	answer->profile = box->choice.profile != NULL ? box->choice.profile->name : NULL;
+	answer->init = -1;
+}
+
+/* Says no, or that there is no profile, or that it could be done. */
+static int answer_short(nsb_box *box, nsb_result result)
+{
+	nsb_answer answer = { 0 };
+
+	fill_answer(box, result, &answer);
+	return nsb_answer_send(box->socket, &answer);
+}
+
+/* Where the application must find itself after the join. */
+static unsigned long long root_mount(const nsb_box *box)
+{
+	char path[64];
+	NSB_CLOSE int root = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)box->init_pid);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return root < 0 ? 0 : nsb_mount_id(root);
+}
+
+/* Stage 13. */
+static int answer_box(nsb_box *box)
+{
+	nsb_answer answer = { 0 };
+	char way_back[PATH_MAX], *way_back_list[] = { way_back };
+	int r;
+
+	build_enter(box, NSB_STAGE_ANSWER);
+	fill_answer(box, NSB_RESULT_OK, &answer);
+	answer.error = (nsb_error){ 0 };
+	answer.namespaces = box->plan.namespaces;
+	answer.environment = box->plan.environment;
+	answer.n_environment = box->plan.n_environment;
+	r = nsb_cgroup_way_back(&box->tree, way_back, sizeof(way_back));
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "the path of the application's cgroup is too long");
+	answer.way_back = way_back_list;
+	answer.n_way_back = 1;
+	answer.init = box->init;
+	answer.root_mount = root_mount(box);
+	answer.cgroups = &box->cgroup_join;
+	answer.n_cgroups = 1;
+	r = nsb_answer_send(box->socket, &answer);
+	if (r == 0)
+		r = nsb_hear(box->socket, box->deadline, NSB_SAY_JOINED);
+	return r < 0 ? nsb_error_set(&box->error, r, "the application did not join: %s", strerror(-r)) : 0;
+}
+
+static int keep_over_exec(int fd)
+{
+	return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
+}
+
+/* Becomes the monitor; comes back only if that fails. */
+static int become_monitor(nsb_box *box)
+{
+	int inherited[] = { box->socket, box->app, box->life[1], box->init };
+	char numbers[4][12], timeout[24];
+	int r = 0;
+
+	for (size_t i = 0; i < 4 && r == 0; i++) {
+		snprintf(numbers[i], sizeof(numbers[i]), "%d", inherited[i]);
+		if (inherited[i] >= 0)
+			r = keep_over_exec(inherited[i]);
+	}
+	snprintf(timeout, sizeof(timeout), "%lld", (long long)box->entry.stop_timeout);
+	if (r == 0) {
+		char *const arguments[] = { (char *)"nsbox-monitor", box->session.id, timeout, numbers[0], numbers[1],
+					    numbers[2],		     numbers[3],      NULL };
+
+		syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
+		r = -errno;
+	}
+	return nsb_error_set(&box->error, r, "cannot start nsbox-monitor: %s", strerror(-r));
+}
+
+/* Stage 14. */
+static int commit(nsb_box *box)
+{
+	int r = build_stage(box, NSB_STAGE_COMMIT);
+
+	return r < 0 ? r : become_monitor(box);
+}
+
+/* on_error=allow: the session runs unboxed, but nsboxctl list shows it, so somebody must hold an entry. */
+static int watch_unboxed(nsb_box *box)
+{
+	nsb_error ignored = { 0 };
+
+	if (box->monitor_program < 0)
+		box->monitor_program = open(NSB_LIBEXECDIR "/nsbox-monitor", O_PATH | O_CLOEXEC);
+	if (nsb_hear(box->socket, box->deadline, NSB_SAY_JOINED) < 0)
+		return 1;
+	if (box->life[1] < 0 && start_guard(box) < 0)
+		return 1;
+	box->error = ignored;
+	if (box->boxes < 0)
+		box->boxes = nsb_registry_open(true, &box->error);
+	memset(&box->entry, 0, sizeof(box->entry));
+	memcpy(box->entry.id, box->session.id, sizeof(box->entry.id));
+	snprintf(box->entry.state, sizeof(box->entry.state), "%s", NSB_STATE_UNBOXED);
+	snprintf(box->entry.user, sizeof(box->entry.user), "%s", box->session.user);
+	snprintf(box->entry.profile, sizeof(box->entry.profile), "%s", box->choice.profile->name);
+	snprintf(box->entry.service, sizeof(box->entry.service), "%s", box->session.service);
+	snprintf(box->entry.tty, sizeof(box->entry.tty), "%s", box->session.tty);
+	snprintf(box->entry.rhost, sizeof(box->entry.rhost), "%s", box->session.rhost);
+	box->entry.uid = box->session.uid;
+	box->entry.started = time(NULL);
+	box->entry.monitor = (nsb_process){ .pid = getpid(), .start = nsb_process_start(getpid()) };
+	box->entry.members[0] = (nsb_process){ .pid = box->session.app_pid,
+					       .start = nsb_process_start(box->session.app_pid) };
+	box->entry.n_members = 1;
+	if (box->boxes >= 0 && nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error) == 0) {
+		box->init = -1;
+		become_monitor(box);
+	}
+	syslog(LOG_WARNING, "the unboxed session %s of %s is not listed: %s", box->session.id, box->session.user,
+	       box->error.words);
+	return 1;
+}
+
+/* Takes everything back and says why. */
+static int refuse(nsb_box *box, int r, bool app_may_join)
+{
+	nsb_error why = box->error;
+
+	if (app_may_join)
+		box->socket = nsb_close(box->socket);
+	build_undo(box);
+	box->error = why;
+	if (app_may_join) {
+		syslog(LOG_ERR, "box %s of %s was taken back: %s (stage %s, %s)", box->session.id, box->session.user,
+		       why.words, nsb_stage_name((int)why.stage), nsb_errno_name(r));
+		r = 1;
+	} else if (answer_short(box, result_of(box, r)) == 0 && box->request.verb == NSB_VERB_OPEN &&
+		   result_of(box, r) == NSB_RESULT_UNBOXED) {
+		r = watch_unboxed(box);
+	}
+	if (box->life[1] >= 0 && write(box->life[1], &(char){ NSB_LIFE_CLEAN }, 1) < 0)
+		return 1; /* the guard is gone */
+	return r != 0;
+}
+
+static int serve(void)
+{
+	nsb_box box = { .socket = SOCKET,
+			.app = -1,
+			.init_program = -1,
+			.monitor_program = -1,
+			.boxes = -1,
+			.lock = -1,
+			.cgroup = -1,
+			.cgroup_join = -1,
+			.life = { -1, -1 },
+			.init = -1,
+			.status = { -1, -1 },
+			.host_root = -1,
+			.root = -1 };
+	int r = decide(&box);
+
+	if (r < 0)
+		return refuse(&box, r, false);
+	if (box.choice.profile == NULL)
+		return answer_short(&box, NSB_RESULT_IGNORE) < 0;
+	if (box.request.verb == NSB_VERB_CHECK)
+		return answer_short(&box, NSB_RESULT_OK) < 0;
+	/* ---- effects on the host begin ---- */
+	r = make(&box);
+	if (r < 0)
+		return refuse(&box, r, false);
+	r = answer_box(&box);
+	if (r == 0)
+		r = commit(&box); /* does not come back but to fail */
+	return refuse(&box, r, true);
+}
+
+static int collect_garbage(void)
+{
+	nsb_error error = { 0 };
+	NSB_CLOSE int boxes = nsb_registry_open(false, &error);
+
+	if (boxes < 0 && boxes != -ENOENT) {
+		fprintf(stderr, "nsbox-helper: %s\n", error.words);
+		return 1;
+	}
+	printf("%zu\n", boxes < 0 ? 0 : teardown_sweep(boxes, 0));
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	openlog("nsbox-helper", LOG_PID, LOG_AUTHPRIV);
+	if (argc == 1 && geteuid() == 0)
+		return serve();
+	if (geteuid() == 0 && (argc == 3 || argc == 5) && strcmp(argv[1], "end") == 0)
+		return teardown_end(argv[2], argc == 5 ? atoi(argv[3]) : -1, argc == 5 ? atoi(argv[4]) : -1);
+	if (geteuid() == 0 && argc == 2 && strcmp(argv[1], "gc") == 0)
+		return collect_garbage();
+	fprintf(stderr, "nsbox-helper: run by pam_nsbox.so and nsboxctl as root, not by hand; see nsbox-helper(8)\n");
+	return 2;
+}

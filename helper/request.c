@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/request.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "common/fd-util.h"
+
+#define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
+
+static bool printable(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	return true;
+}
+
+/* What a string of the request may be. */
+static const struct {
+	const char *name;
+	size_t offset;
+	size_t min, max;
+} rules[] = {
+	{ "box id", offsetof(nsb_request, id), NSB_ID_LENGTH, NSB_ID_LENGTH },
+	{ "user name", offsetof(nsb_request, user), 1, LOGIN_NAME_MAX - 1 },
+	{ "service", offsetof(nsb_request, service), 1, 63 },
+	{ "terminal", offsetof(nsb_request, tty), 0, 63 },
+	{ "remote host", offsetof(nsb_request, rhost), 0, 255 },
+	{ "KRB5CCNAME", offsetof(nsb_request, krb5ccname), 0, PATH_MAX - 1 },
+	{ "profile=", offsetof(nsb_request, profile), 0, 64 },
+	{ "conf=", offsetof(nsb_request, conf), 0, PATH_MAX - 1 },
+};
+
+static int check_strings(const nsb_request *request, nsb_error *error)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		const char *text = *(char *const *)((const char *)request + rules[i].offset);
+		size_t length = strlen(text);
+
+		if (length < rules[i].min || length > rules[i].max)
+			return nsb_error_set(error, EINVAL, "the %s has %zu characters; %zu to %zu are allowed",
+					     rules[i].name, length, rules[i].min, rules[i].max);
+		if (!printable(text))
+			return nsb_error_set(error, EINVAL, "the %s holds a control character", rules[i].name);
+	}
+	if (!nsb_id_valid(request->id))
+		return nsb_error_set(error, EINVAL, "the box id is malformed");
+	if (request->conf[0] != '\0' && request->conf[0] != '/')
+		return nsb_error_set(error, EINVAL, "conf=%s in /etc/pam.d is not an absolute path", request->conf);
+	return 0;
+}
+
+/* Takes the strings out of the request: they live as long as the box. */
+static int start_session(nsb_box *box)
+{
+	nsb_session *s = &box->session;
+	struct utsname host;
+
+	s->user = nsb_steal_pointer(&box->request.user);
+	s->service = nsb_steal_pointer(&box->request.service);
+	s->tty = nsb_steal_pointer(&box->request.tty);
+	s->rhost = nsb_steal_pointer(&box->request.rhost);
+	s->krb5ccname = nsb_steal_pointer(&box->request.krb5ccname);
+	memcpy(s->id, box->request.id, sizeof(s->id));
+	if (uname(&host) < 0)
+		return -errno;
+	s->host_name = strdup(host.nodename);
+	return s->host_name == NULL ? -ENOMEM : 0;
+}
+
+/* The application is whoever made the socket, as the kernel says. It waits for us, so its pid is its own; that it still
+ * is there after the pidfd was opened is seen from the start time. */
+static int find_app(nsb_box *box)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	nsb_process app;
+
+	if (getsockopt(box->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0)
+		return nsb_error_set(&box->error, EPROTO, "descriptor 3 is no socket of a PAM application: nsbox-helper is "
+							  "run by pam_nsbox.so and nsboxctl, not by hand");
+	if (peer.uid != 0)
+		return nsb_error_set(&box->error, EPERM, "the application runs as uid %u, not as root", peer.uid);
+	app = (nsb_process){ .pid = peer.pid, .start = nsb_process_start(peer.pid) };
+	box->session.app_pid = peer.pid;
+	box->app = nsb_process_open(&app);
+	return box->app < 0 ? nsb_error_set(&box->error, box->app, "the application is gone") : 0;
+}
+
+static int look_up_groups(nsb_session *s)
+{
+	NSB_FREE gid_t *gids = NULL;
+	int room = 64, n;
+
+	do {
+		void *more = realloc(gids, (size_t)room * sizeof(*gids));
+
+		if (more == NULL)
+			return -ENOMEM;
+		gids = more;
+		n = room;
+	} while (getgrouplist(s->user, s->gid, gids, &n) < 0 && (room = n > room ? n : room * 2) <= GROUPS_MAX);
+	if (room > GROUPS_MAX)
+		return -E2BIG;
+	s->groups = calloc((size_t)n, sizeof(*s->groups));
+	if (s->groups == NULL)
+		return -ENOMEM;
+	for (int i = 0; i < n; i++) {
+		struct group group, *found = NULL;
+		char buffer[65536];
+
+		s->groups[i].gid = gids[i];
+		s->n_groups++;
+		if (getgrgid_r(gids[i], &group, buffer, sizeof(buffer), &found) == 0 && found != NULL) {
+			s->groups[i].name = strdup(group.gr_name);
+			if (s->groups[i].name == NULL)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+int request_look_up(nsb_session *session, nsb_error *error)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[65536];
+	int r = getpwnam_r(session->user, &entry, buffer, sizeof(buffer), &found);
+
+	if (found == NULL && (r == 0 || r == ENOENT || r == ESRCH || r == EBADF || r == EPERM))
+		return nsb_error_set(error, ENOENT, "the name service does not know the user %s", session->user);
+	if (found == NULL)
+		return nsb_error_set(error, r, "cannot look up the user %s: %s", session->user, strerror(r));
+	session->uid = entry.pw_uid;
+	session->gid = entry.pw_gid;
+	session->home = strdup(entry.pw_dir);
+	session->shell = strdup(entry.pw_shell[0] != '\0' ? entry.pw_shell : "/bin/sh");
+	if (session->home == NULL || session->shell == NULL)
+		return -ENOMEM;
+	r = look_up_groups(session);
+	if (r < 0)
+		return nsb_error_set(error, r, "cannot look up the groups of %s: %s", session->user, strerror(-r));
+	return 0;
+}
+
+int request_receive(nsb_box *box)
+{
+	int r = find_app(box);
+
+	if (r < 0)
+		return r;
+	box->deadline = nsb_now() + NSB_HELPER_DEADLINE;
+	r = nsb_request_receive(box->socket, box->deadline, &box->request);
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "the request of the application cannot be read: %s%s", strerror(-r),
+				     r == -EPROTO ? " (do module and helper have the same version?)" : "");
+	r = check_strings(&box->request, &box->error);
+	if (r == 0)
+		r = start_session(box);
+	if (r == 0)
+		r = request_look_up(&box->session, &box->error);
+	return r;
+}
+
+void request_session_done(nsb_session *session)
+{
+	free(session->user);
+	free(session->service);
+	free(session->tty);
+	free(session->rhost);
+	free(session->krb5ccname);
+	free(session->home);
+	free(session->shell);
+	for (size_t i = 0; i < session->n_groups; i++)
+		free(session->groups[i].name);
+	free(session->groups);
+	free(session->host_name);
+	memset(session, 0, sizeof(*session));
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The functions behind the plan's operations, one a row of the table in build.c. Each runs one step: 0, or a negative
+ * errno with a sentence in box->error. Those of the host have an undo, which must work after a half-done run as well;
+ * what happens inside the new namespaces dies with PID 1.
+ */
+#ifndef NSB_STEPS_H
+#define NSB_STEPS_H
+
+#include "helper/box.h"
+
+/* host.c */
+int host_register(nsb_box *box, const nsb_step *step);
+void host_unregister(nsb_box *box, const nsb_step *step);
+int host_cgroup(nsb_box *box, const nsb_step *step);
+void host_cgroup_remove(nsb_box *box, const nsb_step *step);
+int host_publish(nsb_box *box, const nsb_step *step);
+int host_record(nsb_box *box, const nsb_step *step);
+void host_record_close(nsb_box *box, const nsb_step *step);
+
+/* namespaces.c */
+int namespaces_spawn(nsb_box *box, const nsb_step *step);
+void namespaces_kill(nsb_box *box, const nsb_step *step);
+int namespaces_assert(nsb_box *box, const nsb_step *step);
+int namespaces_enter_cgroup(nsb_box *box, const nsb_step *step);
+int namespaces_hostname(nsb_box *box, const nsb_step *step);
+int namespaces_domainname(nsb_box *box, const nsb_step *step);
+int namespaces_loopback(nsb_box *box, const nsb_step *step);
+
+/* mounts.c */
+int mounts_root(nsb_box *box, const nsb_step *step);
+int mounts_detach(nsb_box *box, const nsb_step *step);
+int mounts_detach_kernel(nsb_box *box, const nsb_step *step);
+int mounts_mount(nsb_box *box, const nsb_step *step); /* also the fresh /proc */
+int mounts_bind(nsb_box *box, const nsb_step *step);
+int mounts_bind_link_target(nsb_box *box, const nsb_step *step);
+int mounts_mask(nsb_box *box, const nsb_step *step);
+int mounts_pivot(nsb_box *box, const nsb_step *step);
+
+/* files.c: below the new root, on file systems that this box mounted */
+int files_mkdir(nsb_box *box, const nsb_step *step);
+int files_file(nsb_box *box, const nsb_step *step);
+int files_like(nsb_box *box, const nsb_step *step);
+int files_hosts(nsb_box *box, const nsb_step *step);
+int files_symlink(nsb_box *box, const nsb_step *step);
+int files_node(nsb_box *box, const nsb_step *step);
+int files_credentials(nsb_box *box, const nsb_step *step);
+
+/* prove.c */
+int prove_box(nsb_box *box, const nsb_step *step);
+
+/* init.c */
+int init_exec(nsb_box *box, const nsb_step *step);
+
+#endif

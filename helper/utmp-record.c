@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/utmp-record.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#include <utmpx.h>
+
+#define ID_SIZE 4
+
+/* Records are found by ut_id, so it must belong to one login only. A character set of 64: 16 million ids. */
+static void make_id(char id[ID_SIZE + 1], uint64_t seed)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	for (int i = 0; i < ID_SIZE; i++, seed /= 64)
+		id[i] = letters[seed % 64];
+	id[ID_SIZE] = '\0';
+}
+
+static bool id_taken(const char *id)
+{
+	const struct utmpx *record;
+	bool taken = false;
+
+	setutxent();
+	while (!taken && (record = getutxent()) != NULL)
+		taken = record->ut_type != EMPTY && strncmp(record->ut_id, id, ID_SIZE) == 0;
+	endutxent();
+	return taken;
+}
+
+/* ut_addr_v6 holds the address in network order, where the remote host is one. */
+static void fill_address(struct utmpx *record, const char *rhost)
+{
+	if (inet_pton(AF_INET, rhost, record->ut_addr_v6) != 1)
+		inet_pton(AF_INET6, rhost, record->ut_addr_v6);
+}
+
+static void fill(struct utmpx *record, const nsb_entry *entry, pid_t app)
+{
+	struct timeval now;
+
+	memset(record, 0, sizeof(*record));
+	record->ut_pid = app;
+	snprintf(record->ut_line, sizeof(record->ut_line), "nsbox/%s", entry->id);
+	memcpy(record->ut_id, entry->ut_id, ID_SIZE);
+	gettimeofday(&now, NULL);
+	record->ut_tv.tv_sec = (int32_t)now.tv_sec;
+	record->ut_tv.tv_usec = (int32_t)now.tv_usec;
+}
+
+int utmp_record_open(nsb_entry *entry, pid_t app)
+{
+	struct utmpx record;
+	uint64_t seed = (uint64_t)app * 2654435761u + (uint64_t)time(NULL);
+
+	if (access(_PATH_UTMPX, F_OK) < 0)
+		return 0;
+	do
+		make_id(entry->ut_id, seed++);
+	while (id_taken(entry->ut_id));
+	fill(&record, entry, app);
+	record.ut_type = USER_PROCESS;
+	/* names longer than the field are cut, as login(1) does; utmp(5) has no room for more */
+	memcpy(record.ut_user, entry->user, strnlen(entry->user, sizeof(record.ut_user)));
+	memcpy(record.ut_host, entry->rhost, strnlen(entry->rhost, sizeof(record.ut_host)));
+	fill_address(&record, entry->rhost);
+	setutxent();
+	if (pututxline(&record) == NULL) {
+		int saved = errno;
+
+		endutxent();
+		entry->ut_id[0] = '\0';
+		return -saved;
+	}
+	endutxent();
+	updwtmpx(_PATH_WTMPX, &record);
+	return 0;
+}
+
+void utmp_record_close(const nsb_entry *entry, pid_t app)
+{
+	struct utmpx record;
+
+	if (entry->ut_id[0] == '\0')
+		return;
+	fill(&record, entry, app);
+	record.ut_type = DEAD_PROCESS;
+	setutxent();
+	pututxline(&record);
+	endutxent();
+	updwtmpx(_PATH_WTMPX, &record);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pam_nsbox/join.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/fd-util.h"
+#include "common/namespace-table.h"
+#include "common/path-util.h"
+
+/* All memberships of this process, for the fork handler. The module's only state outside of a PAM handle. */
+static nsb_membership *memberships;
+
+static void close_all(nsb_membership *m)
+{
+	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
+		m->own[i].fd = nsb_close(m->own[i].fd);
+	m->socket = nsb_close(m->socket);
+	m->init = nsb_close(m->init);
+}
+
+/* In a child: sshd's user child runs on as the user, without exec, and must not hold the way to the host. */
+static void after_fork(void)
+{
+	for (nsb_membership *m = memberships; m != NULL; m = m->next)
+		close_all(m);
+}
+
+static int watch_forks(void)
+{
+	static bool watching;
+
+	/* taken back by the C library when the module is unloaded, pthread_atfork(3) */
+	if (!watching && pthread_atfork(NULL, NULL, after_fork) != 0)
+		return -ENOMEM;
+	watching = true;
+	return 0;
+}
+
+void join_forget(nsb_membership *membership)
+{
+	for (nsb_membership **at = &memberships; *at != NULL; at = &(*at)->next)
+		if (*at == membership) {
+			*at = membership->next;
+			break;
+		}
+	close_all(membership);
+	for (size_t i = 0; i < membership->n_way_back; i++)
+		free(membership->way_back[i]);
+	free(membership->way_back);
+	free(membership);
+}
+
+static nsb_membership *membership_new(void)
+{
+	nsb_membership *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
+		m->own[i].fd = -1;
+	m->socket = m->init = -1;
+	m->owner = getpid();
+	return m;
+}
+
+/* Before the join: afterwards /proc/self/ns/pid is ENOENT for us. */
+static int save_own(nsb_membership *m, uint64_t namespaces, nsb_error *error)
+{
+	struct stat here;
+
+	for (size_t i = 0; i < nsb_n_namespaces; i++) {
+		char path[64];
+		struct stat st;
+
+		if ((namespaces & (uint64_t)nsb_namespaces[i].flag) == 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", nsb_namespaces[i].proc);
+		m->own[i].fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (m->own[i].fd < 0 || fstat(m->own[i].fd, &st) < 0)
+			return nsb_error_set(error, errno, "cannot open %s: %s", path, strerror(errno));
+		m->own[i].flag = nsb_namespaces[i].flag;
+		m->own[i].dev = st.st_dev;
+		m->own[i].ino = st.st_ino;
+	}
+	if (getcwd(m->directory, sizeof(m->directory)) == NULL || m->directory[0] != '/' || stat(".", &here) < 0) {
+		m->directory[0] = '\0';
+		return 0;
+	}
+	m->directory_dev = here.st_dev;
+	m->directory_ino = here.st_ino;
+	return 0;
+}
+
+static int enter_cgroups(const nsb_answer *answer, nsb_error *error)
+{
+	for (size_t i = 0; i < answer->n_cgroups; i++)
+		if (write(answer->cgroups[i], "0", 1) != 1)
+			return nsb_error_set(error, errno, "cannot enter the box's cgroup: %s", strerror(errno));
+	return 0;
+}
+
+static int leave_cgroups(char *const *way_back, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int one = nsb_write_text_at(AT_FDCWD, way_back[i], "0");
+
+		if (one < 0)
+			r = one;
+	}
+	return r;
+}
+
+/* Goes to the directory of the name that we came from, in the tree that is "/" now: setns(2) moved us to "/", but su
+ * without "-" wants to stay where it was. The name has no symbolic links (getcwd(3)), so none is followed. Where another
+ * directory has that name here, it must be one that the user may enter. Otherwise "/" it is. */
+static void restore_directory(const nsb_membership *m, uid_t uid, gid_t gid)
+{
+	NSB_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	NSB_CLOSE int there = -1;
+	NSB_CLOSE int other = -1;
+	struct stat st;
+
+	if (m->directory[0] == '\0' || root < 0)
+		return;
+	there = nsb_path_open(root, m->directory, NSB_PATH_NO_SYMLINKS | NSB_PATH_DIRECTORY, NULL, NULL, NULL);
+	if (there >= 0 && fstat(there, &st) == 0 && st.st_dev == m->directory_dev && st.st_ino == m->directory_ino &&
+	    fchdir(there) == 0)
+		return;
+	setfsgid(gid);
+	setfsuid(uid);
+	other = nsb_path_open(root, m->directory, NSB_PATH_NO_SYMLINKS | NSB_PATH_DIRECTORY, NULL, NULL, NULL);
+	if (other >= 0 && fchdir(other) < 0)
+		other = nsb_close(other);
+	setfsuid(geteuid());
+	setfsgid(getegid());
+}
+
+static int prove_inside(const nsb_answer *answer, nsb_error *error)
+{
+	NSB_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0 || nsb_mount_id(root) != answer->root_mount || answer->root_mount == 0)
+		return nsb_error_set(error, EPERM, "after the join \"/\" is not the root of the box");
+	return 0;
+}
+
+static int go_back(nsb_membership *m, nsb_error *error);
+
+/* Tells the helper, and waits until the monitor has the box in hand. */
+static int confirm(int socket, nsb_error *error)
+{
+	int r = nsb_say(socket, NSB_SAY_JOINED);
+
+	if (r == 0)
+		r = nsb_hear(socket, nsb_now() + NSB_MODULE_DEADLINE, NSB_SAY_COMMITTED);
+	return r < 0 ? nsb_error_set(error, r, "the box has no monitor (see the lines of nsbox-helper in syslog): %s",
+				     strerror(-r))
+		     : 0;
+}
+
+static int enter(nsb_membership *m, const nsb_answer *answer, int socket, nsb_error *error)
+{
+	int r = enter_cgroups(answer, error);
+
+	if (r == 0 && setns(answer->init, (int)answer->namespaces) < 0)
+		r = nsb_error_set(error, errno, "cannot join the box: %s%s", strerror(errno),
+				  errno == EPERM ? " (the application needs CAP_SYS_ADMIN, CAP_SYS_CHROOT and "
+						   "CAP_SYS_PTRACE)"
+						 : "");
+	if (r < 0) {
+		/* setns is all or nothing, so only the cgroup is to be taken back */
+		leave_cgroups(answer->way_back, answer->n_way_back);
+		return r;
+	}
+	/* ---- inside. What follows must go back by itself if it fails ---- */
+	r = prove_inside(answer, error);
+	if (r == 0) {
+		restore_directory(m, (uid_t)answer->uid, (gid_t)answer->gid);
+		r = confirm(socket, error);
+	}
+	if (r < 0) {
+		nsb_error ignored = { 0 };
+
+		m->way_back = answer->way_back;
+		m->n_way_back = answer->n_way_back;
+		go_back(m, &ignored);
+		m->way_back = NULL;
+		m->n_way_back = 0;
+	}
+	return r;
+}
+
+int join_box(nsb_answer *answer, int socket, nsb_membership **ret, nsb_error *error)
+{
+	nsb_membership *m = membership_new();
+	struct stat st;
+	int r = m == NULL ? -ENOMEM : watch_forks();
+
+	error->stage = NSB_STAGE_JOIN;
+	if (r == 0 && fstat(socket, &st) < 0)
+		r = -errno;
+	if (r == 0)
+		r = save_own(m, answer->namespaces, error);
+	if (r == 0)
+		r = enter(m, answer, socket, error);
+	if (r < 0) {
+		if (m != NULL)
+			join_forget(m);
+		return nsb_error_set(error, r, "cannot join the box: %s", strerror(-r));
+	}
+	m->socket = socket;
+	m->socket_dev = st.st_dev;
+	m->socket_ino = st.st_ino;
+	m->init = nsb_steal_fd(&answer->init);
+	m->way_back = nsb_steal_pointer(&answer->way_back);
+	m->n_way_back = answer->n_way_back;
+	/* no descriptor of a cgroup outlives the join: it would be a way out of the limit */
+	for (size_t i = 0; i < answer->n_cgroups; i++)
+		answer->cgroups[i] = nsb_close(answer->cgroups[i]);
+	m->next = memberships;
+	memberships = m;
+	*ret = m;
+	return 0;
+}
+
+/* Whether every saved descriptor still is what it was. Applications close or reuse numbers that they do not know. */
+static int check_own(const nsb_membership *m, nsb_error *error)
+{
+	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++) {
+		struct stat st;
+
+		if (m->own[i].flag == 0)
+			continue;
+		if (m->own[i].fd < 0 || fstat(m->own[i].fd, &st) < 0 || st.st_dev != m->own[i].dev ||
+		    st.st_ino != m->own[i].ino)
+			return nsb_error_set(error, EBADF,
+					     "the application closed a descriptor of the module: it stays in the box, which "
+					     "ends with it");
+	}
+	return 0;
+}
+
+static int go_back(nsb_membership *m, nsb_error *error)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
+		if (m->own[i].flag != 0 && setns(m->own[i].fd, m->own[i].flag) < 0)
+			r = nsb_error_set(error, errno, "cannot return to the host's %s namespace: %s",
+					  nsb_namespaces[i].key, strerror(errno));
+	/* these name files of the host, so the mount namespace comes first */
+	if (leave_cgroups(m->way_back, m->n_way_back) < 0 && r == 0)
+		r = nsb_error_set(error, EIO, "cannot return to the cgroup of before (%s)",
+				  m->n_way_back > 0 ? m->way_back[0] : "");
+	restore_directory(m, geteuid(), getegid());
+	return r;
+}
+
+/* The monitor is gone, and cannot end the box: PID 1 is killed from here. The guard removes the rest. */
+static void end_without_monitor(const nsb_membership *m)
+{
+	if (m->init >= 0)
+		syscall(SYS_pidfd_send_signal, m->init, SIGKILL, NULL, 0);
+}
+
+int join_leave(nsb_membership *membership, nsb_error *error)
+{
+	struct stat st;
+	int r = check_own(membership, error);
+	bool socket_ours = membership->socket >= 0 && fstat(membership->socket, &st) == 0 &&
+			   st.st_dev == membership->socket_dev && st.st_ino == membership->socket_ino;
+
+	error->stage = NSB_STAGE_JOIN;
+	if (r == 0)
+		r = go_back(membership, error);
+	/* Told even if the way back failed: the session is over. */
+	if (r != -EBADF && (!socket_ours || nsb_say(membership->socket, NSB_SAY_LEAVE) < 0))
+		end_without_monitor(membership);
+	if (!socket_ours)
+		membership->socket = -1;
+	if (r == -EBADF)
+		for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
+			membership->own[i].fd = -1; /* whose they are now is not known: not ours to close */
+	join_forget(membership);
+	return r;
+}

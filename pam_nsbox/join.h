@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The only part that alters the application: it enters the box, and leaves it again. */
+#ifndef NSB_MODULE_JOIN_H
+#define NSB_MODULE_JOIN_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+#include "common/protocol.h"
+
+#define NSB_JOIN_NAMESPACES 6
+
+/* What is needed to find the way back; alive as long as the application is in the box. */
+typedef struct nsb_membership {
+	pid_t owner; /* the process that joined: no other one may leave */
+	struct {
+		int fd; /* of the application's own namespace; -1 if the box has none of this type */
+		int flag;
+		dev_t dev;
+		ino_t ino;
+	} own[NSB_JOIN_NAMESPACES];
+	int socket;  /* to the monitor */
+	dev_t socket_dev;
+	ino_t socket_ino;
+	int init;    /* pidfd of PID 1 */
+	char **way_back;
+	size_t n_way_back;
+	char directory[PATH_MAX]; /* working directory before the join; "" if it had no name */
+	dev_t directory_dev;
+	ino_t directory_ino;
+	struct nsb_membership *next;
+} nsb_membership;
+
+/*
+ * Moves this process into the box of `answer` and makes the box the monitor's: cgroup, one atomic setns(2), working
+ * directory by name, JOINED, COMMITTED. Takes over `socket` and the descriptors of `answer` if it succeeds.
+ * Every descriptor is CLOEXEC, and is closed in children that fork (sshd's user child never execs).
+ * On failure the process is where it was before, and -errno with a sentence is returned.
+ * Sources: setns(2), pidfd_open(2), cgroups(7).
+ */
+int join_box(nsb_answer *answer, int socket, nsb_membership **ret, nsb_error *error);
+
+/*
+ * Takes this process back out and tells the monitor. Never waits for the box to end: PID 1 cannot finish dying before
+ * the application has reaped its own children, which sshd does only after close_session.
+ * If a saved descriptor is not what it was (closed or reused by the application), nothing is touched: -EBADF with a
+ * sentence. Frees the membership in every case.
+ */
+int join_leave(nsb_membership *membership, nsb_error *error);
+
+/* Frees a membership without leaving: in a child, or at pam_end without close_session. The box ends with the process. */
+void join_forget(nsb_membership *membership);
+
+#endif

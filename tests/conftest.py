@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures of all pytest files. They run in the throw-away host only (tests/host)."""
+import os
+
+import pytest
+
+from lib import baseline as baseline_module
+from lib import host, pamconf, sshd as sshd_module
+
+
+def pytest_configure(config):
+    """These tests rewrite /etc, kill processes and fill the disk: never on a machine that somebody needs."""
+    machine = os.environ.get("NSBOX_MACHINE_NS")
+    if not machine or host.machine_namespaces()["mnt"] == host.namespaces()["mnt"]:
+        pytest.exit("not in the throw-away host: use tests/host python3 -m pytest ...", 2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """We are root and have the kernel: what is skipped here is never tested."""
+    outcome = yield
+    report = outcome.get_result()
+    setattr(item, f"report_{call.when}", report)
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is a failure here: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def sshd():
+    """An sshd with PAM that lives as long as the test file. Its stack is what `conf` writes, or the machine's."""
+    server = sshd_module.Sshd()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _terminals():
+    yield
+    host.close_terminals()
+
+
+@pytest.fixture
+def conf():
+    """A pamconf.Configuration whose files are put back after the test."""
+    configuration = pamconf.Configuration()
+    yield configuration
+    configuration.restore()
+
+
+@pytest.fixture
+def baseline(request):
+    """Takes the baseline, and after the test waits until the host is as before. Yields the picture."""
+    before = baseline_module.take_settled()
+    yield before
+    if request.node.report_call.failed:
+        host.close_terminals()  # so that the next test has a chance
+    baseline_module.wait_equal(before, timeout=5)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a login must leave behind: nothing.
+
+take() is the one picture of the host that all tests compare; wait_equal() is the one way to
+compare it. A thing that the product keeps on purpose is named in KEPT_*, with the reason.
+"""
+import collections
+import os
+import pathlib
+import re
+import struct
+import time
+
+from . import host
+
+# Directories that are made once and stay, as long as they are empty: parents of all boxes.
+KEPT_CGROUPS = {"nsbox"}
+KEPT_RUN_DIRECTORIES = {".", "boxes"}
+
+RUN_DIRECTORY = "/run/nsbox"
+UTMP = "/run/utmp"
+UTMP_RECORD = struct.Struct("<hxxi32s4s32s256shhiii4i20x")
+UTMP_LIVE = {6, 7}  # LOGIN_PROCESS, USER_PROCESS
+
+
+def _mounts():
+    """Mounts of PID 1 without the ids, which count upwards; how often each is there matters."""
+    lines = []
+    for line in pathlib.Path("/proc/1/mountinfo").read_text().splitlines():
+        fields = line.split()
+        dash = fields.index("-")
+        propagation = " ".join(sorted(re.sub(r":\d+", "", word) for word in fields[6:dash]))
+        lines.append(f"{fields[4]} root={fields[3]} {' '.join(fields[dash + 1:])} {fields[5]} {propagation}")
+    return lines
+
+
+def _namespaces():
+    """Every namespace that a process is in or holds a descriptor of, or that a mount pins."""
+    found = set()
+    for pid in host.pids():
+        for kind, inode in host.namespaces(pid).items():
+            found.add(f"{kind}:[{inode}]")
+        for target in host.descriptors(pid).values():
+            if re.fullmatch(r"\w+:\[\d+\]", target) and target.split(":")[0] in host.NAMESPACES:
+                found.add(target)
+    for line in pathlib.Path("/proc/1/mountinfo").read_text().splitlines():
+        if " - nsfs " in line:
+            found.add(line.split()[3])
+    return sorted(found)
+
+
+def _cgroup_trees():
+    for line in pathlib.Path("/proc/1/mountinfo").read_text().splitlines():
+        if re.search(r" - cgroup2? ", line):
+            yield line.split()[4]
+
+
+def _cgroups():
+    found = []
+    for tree in _cgroup_trees():
+        for directory, _, _ in os.walk(tree):
+            name = os.path.relpath(directory, tree)
+            if name not in KEPT_CGROUPS and name != ".":
+                found.append(f"{tree}/{name}")
+    return sorted(found)
+
+
+def _links():
+    return host.run("ip", "-o", "link", check=True).out.splitlines()
+
+
+def _run_files():
+    found = []
+    for directory, names, files in os.walk(RUN_DIRECTORY):
+        name = os.path.relpath(directory, RUN_DIRECTORY)
+        if names or files or name not in KEPT_RUN_DIRECTORIES:
+            found.append(f"{name}/")
+        found += [os.path.normpath(f"{name}/{file}") for file in files]
+    # A kept directory with something in it is told by what is in it.
+    return sorted(entry for entry in found if entry.rstrip("/") not in KEPT_RUN_DIRECTORIES)
+
+
+def _sshd_descriptors():
+    """Descriptors of every listening sshd: the one that outlives all logins."""
+    found = []
+    for pid in host.find("sshd", "[listener]"):
+        found += [f"{pid}: {target}" for target in host.descriptors(pid).values()]
+    return sorted(found)
+
+
+def _shown(kind, pid, line):
+    """login(1) leaves its record to init, and a killed sshd to nobody: such a record of a dead
+    process counts as little as it does for who(1). The product's must be closed all the same."""
+    return kind in UTMP_LIVE and (line.startswith(b"nsbox/") or host.alive(pid))
+
+
+def utmp_records(path=UTMP):
+    """Live records: [(type, pid, line, id, user, host)]."""
+    data = pathlib.Path(path).read_bytes() if os.path.exists(path) else b""
+    records = []
+    for offset in range(0, len(data) - UTMP_RECORD.size + 1, UTMP_RECORD.size):
+        kind, pid, line, ident, user, origin, *_ = UTMP_RECORD.unpack_from(data, offset)
+        if _shown(kind, pid, line):
+            texts = [word.split(b"\0")[0].decode(errors="replace") for word in (line, ident, user, origin)]
+            records.append((kind, pid, *texts))
+    return records
+
+
+def _loops():
+    """Loop devices are the machine's; those that carry a throw-away host's layer are no test's."""
+    found = []
+    for backing in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
+        file = host.read(backing, "").strip()
+        if file and not re.search(r"/layer-[0-9a-f]+\.img( \(deleted\))?$", file):
+            found.append(f"{backing.parts[3]} {file}")
+    return sorted(found)
+
+
+def _own():
+    """This process and those that started it."""
+    pid = os.getpid()
+    while pid > 1:
+        yield pid
+        pid = host.parent(pid)
+
+
+def _processes():
+    """Zombies too: nobody reaped them. sshd counts its startups in its title."""
+    own = set(_own())
+    lines = []
+    for pid in host.pids():
+        if pid in own:
+            continue
+        state = host.status(pid).get("State")
+        if state is None:
+            continue
+        title = re.sub(r"\d+ of (\d+-\d+) startups", r"N of \1 startups", host.cmdline(pid))
+        lines.append(f"{pid} {host.comm(pid)}{' zombie' if state.startswith('Z') else ''} {title}".rstrip())
+    return lines
+
+
+SUBJECTS = {
+    "mount": _mounts,
+    "namespace": _namespaces,
+    "cgroup": _cgroups,
+    "link": _links,
+    "runtime file": _run_files,
+    "sshd descriptor": _sshd_descriptors,
+    "utmp record": lambda: [str(record) for record in utmp_records()],
+    "loop device": _loops,
+    "pty": lambda: sorted(os.listdir("/dev/pts")),
+    "process": _processes,
+}
+
+
+def take():
+    """A picture of the host; compare with diff()."""
+    return {subject: collections.Counter(look()) for subject, look in SUBJECTS.items()}
+
+
+def diff(before, after):
+    """Readable differences, [] if equal."""
+    lines = []
+    for subject in SUBJECTS:
+        lines += [f"new {subject}: {item}" for item in (after[subject] - before[subject]).elements()]
+        lines += [f"lost {subject}: {item}" for item in (before[subject] - after[subject]).elements()]
+    return lines
+
+
+def wait_equal(before, timeout=5.0):
+    """Returns the seconds it took until the host was as in `before`; AssertionError with the differences."""
+    start = time.monotonic()
+    while True:
+        differences = diff(before, take())
+        if not differences:
+            return time.monotonic() - start
+        if time.monotonic() - start > timeout:
+            raise AssertionError(f"left behind after {timeout} s:\n  " + "\n  ".join(differences))
+        time.sleep(0.05)
+
+
+def take_settled(timeout=5.0):
+    """A picture that did not change for 0.1 s: what the last test left is dead by then."""
+    end = time.monotonic() + timeout
+    before = take()
+    while True:
+        time.sleep(0.1)
+        after = take()
+        if not diff(before, after) or time.monotonic() > end:
+            return after
+        before = after

@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# build: none
+"""The throw-away host itself, without the product: is it one, and would the baseline notice?"""
+import collections
+import grp
+import os
+import pathlib
+import pwd
+import re
+import signal
+import socket
+import subprocess
+
+import pexpect
+import pytest
+
+from lib import baseline as picture
+from lib import host, syslog
+from lib.sshd import EXTERNAL_SFTP, Sshd, agent, x_server
+
+SECONDS = 0.2  # how long a check that must fail is given
+
+
+@pytest.fixture
+def plain(conf):
+    """The product is not part of this file."""
+    conf.pam_all(variant="none")
+    return conf
+
+
+def fails_with(before, *patterns):
+    """The baseline must complain, and about this."""
+    with pytest.raises(AssertionError) as error:
+        picture.wait_equal(before, timeout=SECONDS)
+    for pattern in patterns:
+        assert re.search(pattern, str(error.value)), str(error.value)
+
+
+# -- the host --
+
+
+def test_namespaces_are_not_the_machines():
+    machine, here = host.machine_namespaces(), host.namespaces()
+    assert {kind for kind in here if here[kind] != machine[kind]} == {"cgroup", "ipc", "mnt", "net", "pid", "uts"}
+
+
+def test_pid_1_is_ours_and_reaps():
+    assert host.comm(1).startswith("host-init")
+    subprocess.run(["sh", "-c", "sleep 0.1 & echo $! >/run/orphan"], check=True)
+    orphan = int(pathlib.Path("/run/orphan").read_text())
+    assert host.parent(orphan) == 1
+    host.wait_until(lambda: not os.path.exists(f"/proc/{orphan}"), what="the orphan is reaped")
+
+
+def test_mounts_are_shared_as_on_a_systemd_host():
+    propagation = host.run("findmnt", "-rno", "TARGET,PROPAGATION", check=True).out.splitlines()
+    assert propagation and all(line.endswith(" shared") for line in propagation)
+
+
+def test_root_is_a_copy():
+    pathlib.Path("/etc/only-here").write_text("x")
+    assert host.run("findmnt", "-no", "FSTYPE", "/").out.strip() == "overlay"
+    # The machine's tree must not hang under ours, or a test could reach it through "..".
+    assert os.stat("/").st_ino == os.stat("/..").st_ino
+    assert len([line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+                if line.split()[4] == "/"]) == 1
+
+
+def test_source_is_read_only_and_cache_is_not():
+    source = os.environ["NSBOX_SOURCE"]
+    with pytest.raises(OSError):
+        pathlib.Path(source, "tests", "written").write_text("x")
+    cache = pathlib.Path("/cache/written")
+    cache.write_text("x")
+    cache.unlink()
+    hidden = pathlib.Path(source, ".test-cache")
+    assert not hidden.exists() or not list(hidden.iterdir())
+
+
+def test_devices_and_terminals():
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        assert pathlib.Path("/dev", name).is_char_device()
+    master, slave = os.openpty()
+    assert os.ttyname(slave) == "/dev/pts/0"
+    assert os.stat("/dev/pts/0").st_gid == grp.getgrnam("tty").gr_gid
+    os.close(master)
+    os.close(slave)
+
+
+def test_only_loopback_and_it_is_up():
+    links = host.run("ip", "-o", "link", check=True).out.splitlines()
+    assert len(links) == 1 and re.search(r"lo: <LOOPBACK,UP,LOWER_UP>", links[0])
+    assert os.uname().nodename == "testhost"
+
+
+def test_cgroup_is_writable_and_limits():
+    assert host.cgroup("self") == "/"
+    group = pathlib.Path("/sys/fs/cgroup/pids/probe")
+    group.mkdir()
+    (group / "pids.max").write_text("3")
+    script = f"echo 0 >{group}/cgroup.procs; sleep 1 & sleep 1 & sleep 1 & wait"
+    assert "Cannot fork" in host.run("sh", "-c", script).err
+    assert host.run("sh", "-c", "sleep 0 & sleep 0 & sleep 0 & wait").rc == 0
+    host.wait_until(lambda: not (group / "cgroup.procs").read_text(), what="the group is empty")
+    group.rmdir()
+
+
+def test_users():
+    for name, uid in (("alice", 2001), ("bob", 2002), ("carol", 2003), ("mallory", 2004)):
+        entry = pwd.getpwnam(name)
+        assert (entry.pw_uid, entry.pw_shell) == (uid, "/bin/bash")
+        assert os.stat(entry.pw_dir).st_uid == uid
+    assert grp.getgrnam("students").gr_gid == 3001
+    assert os.getgrouplist("alice", 2001) == [2001, 3001]
+
+
+def test_no_stray_descriptor_is_inherited():
+    inherited = host.run("sh", "-c", "ls /proc/$$/fd").out.split()
+    assert set(inherited) <= {"0", "1", "2"}
+
+
+# -- programs in it --
+
+
+def test_password_opens_su(plain):
+    child = host.spawn("su", "-", "alice", "-c", "su - bob -c id")
+    child.expect("Password: ")
+    child.sendline("bobpw")
+    child.expect(r"uid=2002\(bob\)")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_login_on_a_terminal(plain, baseline):
+    child = host.spawn("login")
+    child.expect("login: ")
+    child.sendline("bob")
+    child.expect("Password: ")
+    child.sendline("bobpw")
+    child.expect(r"\$ ")
+    child.sendline("tty; who; id -un")
+    child.expect("/dev/pts/0\r\n(bob .*)\r\nbob\r\n")
+    child.sendline("exit 4")
+    child.expect(pexpect.EOF)
+    child.close()
+
+
+def test_sudo(plain, baseline):
+    plain.sudoers("alice ALL=(ALL) NOPASSWD: ALL\n")
+    result = host.run("runuser", "-u", "alice", "--", "sudo", "-u", "carol", "id", "-un")
+    assert result.out == "carol\n", result
+    assert host.run("runuser", "-u", "bob", "--", "sudo", "-n", "id").rc == 1
+
+
+def test_cron_runs_a_job_at_once_and_mails(plain, baseline):
+    """Every minute is too seldom for a test: @reboot runs when cron starts."""
+    plain.file("/etc/cron.d/probe", "@reboot alice echo hello $(id -un)\n")
+    pathlib.Path("/run/crond.reboot").unlink(missing_ok=True)
+    cron = subprocess.Popen(["cron", "-f"])
+    mail = host.wait_until(lambda: "hello alice" in host.read("/var/mail/captured") and host.read("/var/mail/captured"))
+    assert re.search(r"^--- sendmail .* alice$", mail, re.M) and "Subject: Cron <alice@testhost>" in mail
+    cron.terminate()
+    cron.wait()
+
+
+def test_ssh_login(plain, sshd, baseline):
+    start = syslog.mark()
+    result = sshd.ssh("alice", "id -un; readlink /proc/self/ns/mnt")
+    assert result.rc == 0, result
+    assert result.out.split() == ["alice", f"mnt:[{host.namespaces()['mnt']}]"]
+    assert sshd.ssh("bob", "exit 42").rc == 42
+    line = syslog.wait_for(r"^auth.info sshd\[\d+\] Accepted publickey for alice", start)
+    assert "says pid" not in line
+    syslog.wait_for(r"pam_unix\(sshd:session\): session opened for user alice", start)
+
+
+def test_ssh_terminal(plain, sshd, baseline):
+    child = sshd.spawn("alice")
+    child.expect(r"\$ ")
+    child.sendline("tty; echo $((6 * 7))")
+    child.expect("/dev/pts/[0-9]+")
+    child.expect("42")
+    child.sendline("exit 5")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 5
+
+
+def test_ssh_master_sftp_scp(plain, sshd, baseline, tmp_path):
+    with sshd.master("alice") as opts:
+        for number in range(3):
+            assert sshd.ssh("alice", f"echo {number}", opts=opts).out == f"{number}\n"
+        assert len(sshd.monitors("alice")) == 1
+    assert sshd.sftp("alice", "pwd\n").out.splitlines()[-1].endswith("/home/alice")
+    source = tmp_path / "file"
+    source.write_bytes(os.urandom(100000))
+    assert sshd.scp(str(source), "alice@box:/home/alice/copy").rc == 0
+    assert pathlib.Path("/home/alice/copy").read_bytes() == source.read_bytes()
+
+
+def test_ssh_agent_and_x11(plain, sshd):
+    with agent(sshd.identity) as environment:
+        result = sshd.ssh("alice", "ssh-add", "-l", opts=("-A",), env=environment)
+        assert result.out.endswith("user (ED25519)\n"), result
+    with x_server() as display:
+        result = sshd.ssh("alice", "echo $DISPLAY; xdpyinfo", opts=("-Y",), env={"DISPLAY": display})
+        assert result.out.startswith("localhost:10.0\n") and "dimensions:    640x480 pixels" in result.out, result
+
+
+def test_sshd_with_chroot_and_external_sftp(plain, baseline):
+    os.makedirs("/srv/jail/in", exist_ok=True)
+    server = Sshd(match="Match User bob\n  ChrootDirectory /srv/jail\n  ForceCommand internal-sftp\n", sftp="external")
+    assert server.sftp("bob", "ls /\n").out.split()[-1].endswith("in")
+    with server.session("alice", "cat"):
+        pass
+    assert EXTERNAL_SFTP in host.read(f"{server.directory}/sshd_config")
+    assert server.sftp("alice", "pwd\n").rc == 0
+    server.stop()
+
+
+def test_session_helper(plain, sshd, baseline):
+    with sshd.session("carol"):
+        assert len(sshd.monitors("carol")) == 1
+    host.wait_until(lambda: not sshd.monitors("carol"), what="carol is out")
+
+
+def test_sshd_without_pam(plain, baseline):
+    server = Sshd(pam=False)
+    start = syslog.mark()
+    assert server.ssh("alice", "id -un").out == "alice\n"
+    assert not syslog.matching("pam_unix", start)
+    server.stop()
+
+
+def test_sshd_under_another_name(plain, baseline):
+    plain.pam("sshd-two", variant="none")
+    server = Sshd(name="sshd-two")
+    start = syslog.mark()
+    assert server.ssh("alice", "true").rc == 0
+    syslog.wait_for(r"pam_unix\(sshd-two:session\)", start)
+    server.stop()
+
+
+# -- syslog --
+
+
+def test_syslog_line():
+    start = syslog.mark()
+    process = subprocess.Popen(["logger", "-p", "authpriv.alert", "-t", "probe", "--", "two words"])
+    process.wait()
+    assert syslog.wait_for("probe", start) == f"authpriv.alert probe[{process.pid}] two words"
+
+
+def test_syslog_knows_a_false_pid():
+    start = syslog.mark()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.connect("/dev/log")
+        log.send(b"<13>Jan  1 00:00:00 probe[1]: I am init\nand more")
+    assert syslog.wait_for("probe", start) == f"user.notice probe[{os.getpid()}] (says pid 1) I am init#012and more"
+
+
+def test_syslog_restart():
+    before = os.stat("/dev/log").st_ino
+    syslog.restart()
+    assert os.stat("/dev/log").st_ino != before
+    start = syslog.mark()
+    host.run("logger", "-t", "probe", "again", check=True)
+    syslog.wait_for("again", start)
+
+
+# -- the baseline: each of these must be noticed --
+
+
+def test_baseline_is_equal_to_itself():
+    assert picture.diff(picture.take(), picture.take()) == []
+
+
+def test_baseline_notices_a_mount(tmp_path):
+    before = picture.take()
+    host.run("mount", "-t", "tmpfs", "leak", str(tmp_path), check=True)
+    try:
+        fails_with(before, f"new mount: {tmp_path} ")
+    finally:
+        host.run("umount", str(tmp_path), check=True)
+    picture.wait_equal(before)
+
+
+def test_baseline_notices_a_second_mount_of_the_same(tmp_path):
+    host.run("mount", "--bind", "/etc", str(tmp_path), check=True)
+    before = picture.take()
+    host.run("mount", "--bind", "/etc", str(tmp_path), check=True)
+    try:
+        fails_with(before, "new mount")
+    finally:
+        host.run("umount", str(tmp_path), check=True)
+        picture.wait_equal(before)
+        host.run("umount", str(tmp_path), check=True)
+
+
+def test_baseline_notices_a_process_and_its_namespaces():
+    before = picture.take()
+    leak = subprocess.Popen(["unshare", "--uts", "--ipc", "sleep", "30"])
+    try:
+        host.wait_until(lambda: host.comm(leak.pid) == "sleep")
+        fails_with(before, f"new process: {leak.pid} sleep sleep 30", r"new namespace: uts", r"new namespace: ipc")
+        leak.kill()
+        host.wait_until(lambda: not host.alive(leak.pid))
+        fails_with(before, f"new process: {leak.pid} sleep zombie")
+    finally:
+        leak.kill()
+        leak.wait()
+    picture.wait_equal(before)
+
+
+def test_baseline_notices_a_namespace_that_only_a_descriptor_holds():
+    before = picture.take()
+    child = subprocess.Popen(["unshare", "--net", "sleep", "30"])
+    host.wait_until(lambda: host.comm(child.pid) == "sleep")
+    held = os.open(f"/proc/{child.pid}/ns/net", os.O_RDONLY)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    try:
+        fails_with(before, "new namespace: net")
+    finally:
+        os.close(held)
+    picture.wait_equal(before)
+
+
+@pytest.mark.parametrize("tree", ["pids", "unified"])
+@pytest.mark.parametrize("name", ["leak", "nsbox/leak"])
+def test_baseline_notices_a_cgroup(tree, name):
+    group = pathlib.Path("/sys/fs/cgroup", tree, name)
+    before = picture.take()
+    group.mkdir(parents=True)
+    fails_with(before, f"new cgroup: {group}")
+    group.rmdir()
+    picture.wait_equal(before)  # the empty parent of all boxes may stay
+
+
+def test_baseline_notices_a_link():
+    before = picture.take()
+    host.run("ip", "link", "add", "leak0", "type", "veth", "peer", "leak1", check=True)
+    try:
+        fails_with(before, "new link: .*leak0")
+    finally:
+        host.run("ip", "link", "del", "leak0", check=True)
+    picture.wait_equal(before)
+
+
+@pytest.mark.parametrize("name", ["leak", "boxes/leak", "leak/", "boxes/leak/"])
+def test_baseline_notices_a_runtime_file(name):
+    before = picture.take()
+    path = pathlib.Path("/run/nsbox", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith("/"):
+        path.mkdir()
+    else:
+        path.write_text("")
+    fails_with(before, f"new runtime file: {name}")
+    path.rmdir() if name.endswith("/") else path.unlink()
+    picture.wait_equal(before)
+
+
+@pytest.mark.parametrize("line, pid", [("pts/9", os.getpid()), ("nsbox/x", 99999)])
+def test_baseline_notices_a_utmp_record(line, pid):
+    before = picture.take()
+    old = pathlib.Path(picture.UTMP).read_bytes()
+    record = picture.UTMP_RECORD.pack(7, pid, line.encode(), b"ts/9", b"alice", b"far", *[0] * 9)
+    assert len(record) == 384
+    pathlib.Path(picture.UTMP).write_bytes(old + record)
+    try:
+        assert (line in host.run("who").out) == (pid == os.getpid())  # our layout of the record is libc's
+        fails_with(before, rf"new utmp record: \(7, {pid}, '{line}', 'ts/9', 'alice', 'far'\)")
+    finally:
+        pathlib.Path(picture.UTMP).write_bytes(old)
+    picture.wait_equal(before)
+
+
+def test_baseline_notices_a_descriptor_of_sshd(sshd):
+    now = picture.take()
+    assert now["sshd descriptor"]
+    one = next(iter(now["sshd descriptor"]))
+    before = {**now, "sshd descriptor": now["sshd descriptor"] - collections.Counter([one])}
+    assert picture.diff(before, now) == [f"new sshd descriptor: {one}"]
+    assert sshd.process
+
+
+def test_baseline_notices_a_pty():
+    before = picture.take()
+    master, slave = os.openpty()
+    fails_with(before, "new pty: ")
+    os.close(master)
+    os.close(slave)
+    picture.wait_equal(before)
+
+
+def test_baseline_notices_a_loop_device(tmp_path):
+    file = tmp_path / "disk"
+    file.write_bytes(b"\0" * 1048576)
+    before = picture.take()
+    device = host.run("losetup", "--find", "--show", str(file), check=True).out.strip()
+    try:
+        fails_with(before, f"new loop device: {os.path.basename(device)} ")
+    finally:
+        host.run("losetup", "-d", device, check=True)
+    picture.wait_equal(before)
+
+
+def test_baseline_waits_for_what_is_going():
+    before = picture.take()
+    subprocess.run(["sh", "-c", "sleep 0.5 &"], check=True)  # PID 1 reaps it
+    assert picture.diff(before, picture.take())
+    assert 0.2 < picture.wait_equal(before, timeout=5) < 3
