@@ -12,25 +12,16 @@
 #include "common/fd-util.h"
 #include "common/namespace-table.h"
 #include "common/path-util.h"
+#include "common/plan-internal.h"
 #include "common/service-table.h"
 #include "common/string-util.h"
-
-typedef struct planner {
-	const nsb_session *session;
-	const nsb_settings *settings;
-	nsb_plan *plan;
-	nsb_stage stage;
-	unsigned when; /* nsb_view_condition that hold */
-	nsb_error *error;
-} planner;
 
 static char *copy_or_null(const char *text)
 {
 	return text != NULL ? strdup(text) : NULL;
 }
 
-/* Appends a step; its strings are copied. */
-static int add(planner *p, nsb_step step)
+int plan_add(planner *p, nsb_step step)
 {
 	nsb_plan *plan = p->plan;
 	nsb_step *more = realloc(plan->steps, (plan->n_steps + 1) * sizeof(*more));
@@ -65,8 +56,7 @@ static int append(char ***list, size_t *n, const char *text)
 	return 0;
 }
 
-/* Expands into *ret; NULL stays NULL. Paths come out normalized. */
-static int expand(planner *p, const char *text, bool as_path, char **ret)
+int plan_expand(planner *p, const char *text, bool as_path, char **ret)
 {
 	NSB_FREE char *expanded = NULL;
 	char path[PATH_MAX];
@@ -101,13 +91,13 @@ static int add_rows(planner *p, const nsb_view_row *rows, size_t n)
 
 		if ((row->when & ~p->when) != 0)
 			continue;
-		r = expand(p, row->src, src_is_path, &src);
+		r = plan_expand(p, row->src, src_is_path, &src);
 		if (r == 0)
-			r = expand(p, row->dst, true, &dst);
+			r = plan_expand(p, row->dst, true, &dst);
 		if (r == 0)
-			r = expand(p, row->data, false, &data);
+			r = plan_expand(p, row->data, false, &data);
 		if (r == 0)
-			r = add(p, (nsb_step){ .op = row->op,
+			r = plan_add(p, (nsb_step){ .op = row->op,
 					       .flags = row->flags,
 					       .src = src,
 					       .dst = dst,
@@ -168,9 +158,9 @@ static int decide(planner *p)
 	plan->pids_max = s->pids_max;
 	plan->stop_timeout = s->stop_timeout;
 	plan->record = (nsb_service_traits(p->session->service) & NSB_SERVICE_NO_RECORD) == 0;
-	r = expand(p, plan->root_is_host ? "/" : s->root, true, &plan->root);
+	r = plan_expand(p, plan->root_is_host ? "/" : s->root, true, &plan->root);
 	if (r == 0)
-		r = expand(p, s->hostname, false, &hostname);
+		r = plan_expand(p, s->hostname, false, &hostname);
 	if (r < 0)
 		return r;
 	if (strcmp(hostname, p->session->host_name) != 0)
@@ -191,14 +181,14 @@ static int plan_host(planner *p)
 	if (limit == NULL || group == NULL)
 		return -ENOMEM;
 	p->stage = NSB_STAGE_HOST;
-	r = add(p, (nsb_step){ .op = NSB_OP_REGISTER,
+	r = plan_add(p, (nsb_step){ .op = NSB_OP_REGISTER,
 			       .dst = (char *)p->session->id,
 			       .why = "whoever finds the entry without its lock cleans up" });
 	if (r == 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_CGROUP, .dst = group, .data = limit, .why = "process limit" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_CGROUP, .dst = group, .data = limit, .why = "process limit" });
 	p->stage = NSB_STAGE_SPAWN;
 	if (r == 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_SPAWN, .why = "one clone3(2): all namespaces at once or none" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_SPAWN, .why = "one clone3(2): all namespaces at once or none" });
 	return r;
 }
 
@@ -207,20 +197,20 @@ static int plan_identity(planner *p)
 	NSB_FREE char *domainname = NULL;
 	bool renamed = strcmp(p->plan->hostname, p->session->host_name) != 0;
 	bool own_name = p->plan->namespaces & CLONE_NEWUTS;
-	int r = expand(p, p->settings->domainname, false, &domainname);
+	int r = plan_expand(p, p->settings->domainname, false, &domainname);
 
 	p->stage = NSB_STAGE_BUILD;
 	if (r == 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_ASSERT,
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_ASSERT,
 				       .why = "never a mount in the host's own mount namespace" });
 	if (r == 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_CGROUP_ENTER, .why = "PID 1 counts against the limit as well" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_CGROUP_ENTER, .why = "PID 1 counts against the limit as well" });
 	if (r == 0 && own_name && renamed)
-		r = add(p, (nsb_step){ .op = NSB_OP_HOSTNAME, .data = p->plan->hostname, .why = "hostname" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_HOSTNAME, .data = p->plan->hostname, .why = "hostname" });
 	if (r == 0 && own_name && domainname[0] != '\0')
-		r = add(p, (nsb_step){ .op = NSB_OP_DOMAINNAME, .data = domainname, .why = "domainname" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_DOMAINNAME, .data = domainname, .why = "domainname" });
 	if (r == 0 && (p->when & NSB_VIEW_OWN_NETWORK))
-		r = add(p, (nsb_step){ .op = NSB_OP_LOOPBACK, .why = "programs expect 127.0.0.1" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_LOOPBACK, .why = "programs expect 127.0.0.1" });
 	return r;
 }
 
@@ -228,7 +218,7 @@ static int plan_root(planner *p)
 {
 	bool host = p->plan->root_is_host;
 
-	return add(p, (nsb_step){ .op = NSB_OP_ROOT,
+	return plan_add(p, (nsb_step){ .op = NSB_OP_ROOT,
 				  .src = p->plan->root,
 				  .flags = NSB_STEP_RECURSIVE | (host ? NSB_STEP_SLAVE : 0),
 				  .why = host ? "the host's tree; mounts made later (autofs homes) arrive"
@@ -254,7 +244,7 @@ static int plan_home(planner *p)
 	    nsb_path_below(path, "/run"))
 		return nsb_error_set(p->error, EINVAL, "the home directory %s is no place for a home: mend the account",
 				     path);
-	return add(p, (nsb_step){ .op = NSB_OP_BIND,
+	return plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
 				  .src = path,
 				  .dst = path,
 				  .flags = NSB_STEP_HOME | NSB_STEP_OPTIONAL | NSB_STEP_RECURSIVE | NSB_STEP_NOSUID |
@@ -273,19 +263,19 @@ static int plan_session(planner *p)
 		cache = p->session->krb5ccname;
 	if ((p->when & NSB_VIEW_HOST_TERMINALS) && p->plan->terminal != NULL &&
 	    !nsb_path_below(p->plan->terminal, "/dev/pts"))
-		r = add(p, (nsb_step){ .op = NSB_OP_BIND,
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
 				       .src = p->plan->terminal,
 				       .dst = p->plan->terminal,
 				       .flags = NSB_STEP_NOSUID | NSB_STEP_NOEXEC,
 				       .why = "the terminal of this login" });
 	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_HOSTS,
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_HOSTS,
 				       .dst = "/run/host/hosts",
 				       .data = p->plan->hostname,
 				       .flags = NSB_STEP_OPTIONAL,
 				       .why = "the box's name must resolve" });
 	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_BIND,
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
 				       .src = "/run/host/hosts",
 				       .dst = "/etc/hosts",
 				       .flags = NSB_STEP_OPTIONAL | NSB_STEP_SOURCE_IN_BOX | NSB_STEP_READ_ONLY |
@@ -293,122 +283,13 @@ static int plan_session(planner *p)
 				       .why = "as above" });
 	if (r == 0 && cache != NULL && (p->when & NSB_VIEW_PRIVATE_TMP) &&
 	    nsb_path_normalize(cache, path, sizeof(path)) == 0 && nsb_path_below(path, "/tmp"))
-		r = add(p, (nsb_step){ .op = NSB_OP_CREDENTIALS,
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_CREDENTIALS,
 				       .src = path,
 				       .dst = path,
 				       .uid = p->session->uid,
 				       .gid = p->session->gid,
 				       .flags = NSB_STEP_OPTIONAL,
 				       .why = "the Kerberos cache lies in the host's /tmp" });
-	return r;
-}
-
-/* The two halves of SRC[:DST]. */
-static int split_bind(planner *p, const char *item, char **ret_src, char **ret_dst)
-{
-	NSB_FREE char *first = strdup(item);
-	char *colon = first != NULL ? strchr(first, ':') : NULL;
-	int r;
-
-	if (first == NULL)
-		return -ENOMEM;
-	if (colon != NULL)
-		*colon = '\0';
-	r = expand(p, first, true, ret_src);
-	if (r == 0)
-		r = expand(p, colon != NULL ? colon + 1 : first, true, ret_dst);
-	return r;
-}
-
-static int plan_binds(planner *p, const nsb_list *list, unsigned flags, const char *why)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		NSB_FREE char *src = NULL, *dst = NULL;
-		int r = split_bind(p, list->items[i], &src, &dst);
-
-		if (r == 0)
-			r = add(p, (nsb_step){ .op = NSB_OP_BIND,
-					       .src = src,
-					       .dst = dst,
-					       .flags = flags | NSB_STEP_RECURSIVE | NSB_STEP_NODEV,
-					       .why = why,
-					       .origin = list->origins[i] });
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int plan_tmpfs(planner *p)
-{
-	for (size_t i = 0; i < p->settings->tmpfs.n; i++) {
-		NSB_FREE char *item = strdup(p->settings->tmpfs.items[i]);
-		NSB_FREE char *dst = NULL, *data = NULL;
-		char *colon = item != NULL ? strchr(item, ':') : NULL;
-		unsigned flags = NSB_STEP_NOSUID | NSB_STEP_NODEV;
-		char *noexec;
-		int r;
-
-		if (item == NULL)
-			return -ENOMEM;
-		if (colon != NULL)
-			*colon++ = '\0';
-		r = expand(p, item, true, &dst);
-		if (r < 0)
-			return r;
-		data = nsb_format("size=10%%%s%s", colon != NULL ? "," : "", colon != NULL ? colon : "");
-		if (data == NULL)
-			return -ENOMEM;
-		/* noexec is a flag of the mount, not an option of the file system */
-		noexec = strstr(data, ",noexec");
-		if (noexec != NULL && (noexec[7] == '\0' || noexec[7] == ',')) {
-			flags |= NSB_STEP_NOEXEC;
-			memmove(noexec, noexec + 7, strlen(noexec + 7) + 1);
-		}
-		r = add(p, (nsb_step){ .op = NSB_OP_MOUNT,
-				       .src = "tmpfs",
-				       .dst = dst,
-				       .data = data,
-				       .flags = flags,
-				       .why = "tmpfs",
-				       .origin = p->settings->tmpfs.origins[i] });
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int plan_masks(planner *p)
-{
-	for (size_t i = 0; i < p->settings->mask.n; i++) {
-		NSB_FREE char *dst = NULL;
-		int r = expand(p, p->settings->mask.items[i], true, &dst);
-
-		if (r == 0)
-			r = add(p, (nsb_step){ .op = NSB_OP_MASK,
-					       .dst = dst,
-					       .flags = NSB_STEP_OPTIONAL,
-					       .why = "mask",
-					       .origin = p->settings->mask.origins[i] });
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int plan_wishes(planner *p)
-{
-	const nsb_settings *s = p->settings;
-	int r = plan_tmpfs(p);
-
-	if (r == 0)
-		r = plan_binds(p, &s->bind, NSB_STEP_NOSUID, "bind");
-	if (r == 0)
-		r = plan_binds(p, &s->bind_ro, NSB_STEP_READ_ONLY, "bind_ro");
-	if (r == 0)
-		r = plan_binds(p, &s->bind_optional, NSB_STEP_NOSUID | NSB_STEP_OPTIONAL, "bind_optional");
-	if (r == 0)
-		r = plan_masks(p);
 	return r;
 }
 
@@ -419,19 +300,19 @@ static int plan_end(planner *p)
 	p->stage = NSB_STAGE_ENCLOSE;
 	r = add_rows(p, nsb_view_proc, nsb_n_view_proc);
 	if (r == 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_PIVOT, .why = "the old root is detached: no path leads back" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_PIVOT, .why = "the old root is detached: no path leads back" });
 	p->stage = NSB_STAGE_PROVE;
 	if (r == 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_PROVE, .why = "what was planned is what is there" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_PROVE, .why = "what was planned is what is there" });
 	p->stage = NSB_STAGE_EXEC;
 	if (r == 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_INIT, .why = "PID 1: reaps, ends the box" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_INIT, .why = "PID 1: reaps, ends the box" });
 	p->stage = NSB_STAGE_PUBLISH;
 	if (r == 0)
-		r = add(p, (nsb_step){ .op = NSB_OP_PUBLISH, .dst = (char *)p->session->id, .why = "nsboxctl may see it" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_PUBLISH, .dst = (char *)p->session->id, .why = "nsboxctl may see it" });
 	p->stage = NSB_STAGE_COMMIT;
 	if (r == 0 && p->plan->record)
-		r = add(p, (nsb_step){ .op = NSB_OP_RECORD, .why = "who(1) and last(1) on the host know the login" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_RECORD, .why = "who(1) and last(1) on the host know the login" });
 	return r;
 }
 

@@ -34,6 +34,25 @@ static void fill_entry(const nsb_box *box, nsb_entry *entry)
 	entry->monitor = (nsb_process){ .pid = getpid(), .start = nsb_process_start(getpid()) };
 }
 
+static nsb_process application(const nsb_box *box)
+{
+	return (nsb_process){ .pid = box->session.app_pid, .start = nsb_process_start(box->session.app_pid) };
+}
+
+int host_register_unboxed(nsb_box *box)
+{
+	fill_entry(box, &box->entry);
+	snprintf(box->entry.state, sizeof(box->entry.state), "%s", NSB_STATE_UNBOXED);
+	box->entry.namespaces = 0;
+	box->entry.members[0] = application(box);
+	box->entry.n_members = 1;
+	if (box->boxes < 0)
+		box->boxes = nsb_registry_open(true, &box->error);
+	if (box->boxes < 0)
+		return box->boxes;
+	return nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);
+}
+
 int host_register(nsb_box *box, const nsb_step *step)
 {
 	(void)step;
@@ -95,8 +114,7 @@ int host_publish(nsb_box *box, const nsb_step *step)
 			return nsb_error_set(&box->error, errno, "cannot look at %s: %s", path, strerror(errno));
 		entry->inodes[i] = st.st_ino;
 	}
-	entry->members[0] = (nsb_process){ .pid = box->session.app_pid,
-					   .start = nsb_process_start(box->session.app_pid) };
+	entry->members[0] = application(box);
 	entry->n_members = 1;
 	snprintf(entry->state, sizeof(entry->state), "%s", NSB_STATE_READY);
 	return nsb_registry_write(box->boxes, entry, &box->error);

@@ -86,11 +86,16 @@ static int make_missing(int at, char *rest, bool as_file)
 		int fd;
 
 		if (next == NULL && as_file)
-			fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+			fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		else
-			fd = mkdirat(dir, name, 0755) < 0 ? -1 : openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			return -errno;
+			fd = mkdirat(dir, name, 0700) < 0 ? -1 : openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		/* the umask is 077, but the user must get through to what is mounted there */
+		if (fd < 0 || fchmodat(dir, name, next == NULL && as_file ? 0644 : 0755, 0) < 0) {
+			int saved = errno;
+
+			nsb_close(fd);
+			return -saved;
+		}
 		nsb_close(dir);
 		dir = fd;
 		name = next;

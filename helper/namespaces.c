@@ -19,8 +19,11 @@
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/protocol.h"
 #include "helper/new-mount-api.h"
 #include "helper/steps.h"
+
+#define KILL_PATIENCE 1000 /* ms */
 
 ino_t namespaces_own_mount(void)
 {
@@ -77,9 +80,10 @@ void namespaces_kill(nsb_box *box, const nsb_step *step)
 	if (box->init_pid <= 0)
 		return;
 	syscall(SYS_pidfd_send_signal, box->init, SIGKILL, NULL, 0);
-	/* our own child, and alone in its namespace or with children that the kernel kills: this does not hang. An
-	 * application that joined and does not reap would make it hang, so that case is left to `nsbox-helper end`. */
-	waitpid(box->init_pid, NULL, box->entry.members[0].pid == 0 ? 0 : WNOHANG);
+	/* Our own child, but not always quick to die: it may hang in a file system that does not answer, or wait for an
+	 * application that joined and does not reap. Then the host's init inherits it. */
+	if (nsb_wait_readable(box->init, nsb_now() + KILL_PATIENCE) == 0)
+		waitpid(box->init_pid, NULL, WNOHANG);
 	box->init_pid = 0;
 }
 

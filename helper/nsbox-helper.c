@@ -48,6 +48,7 @@
 #include "helper/lock-down.h"
 #include "helper/namespaces.h"
 #include "helper/request.h"
+#include "helper/steps.h"
 #include "helper/teardown.h"
 
 #define SOCKET 3
@@ -84,6 +85,9 @@ static int decide(nsb_box *box)
 	r = lock_down(SOCKET, &box->error);
 	if (r < 0)
 		return r;
+	/* The stages up to check ask name services and walk paths that users can make slow (FUSE). Nothing is made yet, so
+	 * simply dying is a good answer to that: the application sees the end of the line. */
+	alarm(NSB_HELPER_DEADLINE / 1000);
 	build_enter(box, NSB_STAGE_REQUEST);
 	r = request_receive(box);
 	if (r < 0)
@@ -309,35 +313,16 @@ static int commit(nsb_box *box)
 /* on_error=allow: the session runs unboxed, but nsboxctl list shows it, so somebody must hold an entry. */
 static int watch_unboxed(nsb_box *box)
 {
-	nsb_error ignored = { 0 };
-
 	if (box->monitor_program < 0)
 		box->monitor_program = open(NSB_LIBEXECDIR "/nsbox-monitor", O_PATH | O_CLOEXEC);
 	if (nsb_hear(box->socket, box->deadline, NSB_SAY_JOINED) < 0)
 		return 1;
 	if (box->life[1] < 0 && start_guard(box) < 0)
 		return 1;
-	box->error = ignored;
-	if (box->boxes < 0)
-		box->boxes = nsb_registry_open(true, &box->error);
-	memset(&box->entry, 0, sizeof(box->entry));
-	memcpy(box->entry.id, box->session.id, sizeof(box->entry.id));
-	snprintf(box->entry.state, sizeof(box->entry.state), "%s", NSB_STATE_UNBOXED);
-	snprintf(box->entry.user, sizeof(box->entry.user), "%s", box->session.user);
-	snprintf(box->entry.profile, sizeof(box->entry.profile), "%s", box->choice.profile->name);
-	snprintf(box->entry.service, sizeof(box->entry.service), "%s", box->session.service);
-	snprintf(box->entry.tty, sizeof(box->entry.tty), "%s", box->session.tty);
-	snprintf(box->entry.rhost, sizeof(box->entry.rhost), "%s", box->session.rhost);
-	box->entry.uid = box->session.uid;
-	box->entry.started = time(NULL);
-	box->entry.monitor = (nsb_process){ .pid = getpid(), .start = nsb_process_start(getpid()) };
-	box->entry.members[0] = (nsb_process){ .pid = box->session.app_pid,
-					       .start = nsb_process_start(box->session.app_pid) };
-	box->entry.n_members = 1;
-	if (box->boxes >= 0 && nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error) == 0) {
-		box->init = -1;
+	box->error = (nsb_error){ 0 };
+	box->init = -1;
+	if (host_register_unboxed(box) == 0)
 		become_monitor(box);
-	}
 	syslog(LOG_WARNING, "the unboxed session %s of %s is not listed: %s", box->session.id, box->session.user,
 	       box->error.words);
 	return 1;
@@ -348,6 +333,7 @@ static int refuse(nsb_box *box, int r, bool app_may_join)
 {
 	nsb_error why = box->error;
 
+	alarm(0);
 	if (app_may_join)
 		box->socket = nsb_close(box->socket);
 	build_undo(box);
@@ -389,6 +375,7 @@ static int serve(void)
 	if (box.request.verb == NSB_VERB_CHECK)
 		return answer_short(&box, NSB_RESULT_OK) < 0;
 	/* ---- effects on the host begin ---- */
+	alarm(0);
 	r = make(&box);
 	if (r < 0)
 		return refuse(&box, r, false);

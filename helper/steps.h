@@ -10,6 +10,7 @@
 #include "helper/box.h"
 
 /* host.c */
+int host_register_unboxed(nsb_box *box); /* no step: the entry of a session that on_error=allow lets in without a box */
 int host_register(nsb_box *box, const nsb_step *step);
 void host_unregister(nsb_box *box, const nsb_step *step);
 int host_cgroup(nsb_box *box, const nsb_step *step);
