@@ -33,7 +33,7 @@ int fault_at_step(size_t number)
 	return wanted == number ? -EIO : 0;
 }
 
-void fault_at_stage(nsb_stage stage)
+static void pause_at(nsb_stage stage)
 {
 	char text[64], wanted[32];
 	NSB_CLOSE int reached = -1;
@@ -45,6 +45,14 @@ void fault_at_stage(nsb_stage stage)
 	dprintf(reached, "%s %d\n", nsb_stage_name(stage), (int)getpid());
 	for (int i = 0; i < 2000 && faccessat(directory(), "nsbox-fault", F_OK, 0) == 0; i++)
 		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+}
+
+void fault_at_stage(nsb_stage stage)
+{
+	pause_at(stage);
+	/* this stage closes all descriptors */
+	if (stage == NSB_STAGE_LOCK_DOWN)
+		fault_directory = nsb_close(fault_directory);
 }
 #else
 typedef int fault_nothing; /* ISO C wants a declaration */

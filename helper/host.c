@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -125,10 +126,17 @@ int host_record(nsb_box *box, const nsb_step *step)
 	int r;
 
 	(void)step;
-	r = utmp_record_open(&box->entry, box->session.app_pid);
+	utmp_record_choose(&box->entry, box->session.app_pid);
+	if (box->entry.ut_id[0] == '\0')
+		return 0;
+	r = nsb_registry_write(box->boxes, &box->entry, &box->error);
 	if (r < 0)
-		return nsb_error_set(&box->error, r, "cannot write the utmp record: %s", strerror(-r));
-	return box->entry.ut_id[0] == '\0' ? 0 : nsb_registry_write(box->boxes, &box->entry, &box->error);
+		return r;
+	r = utmp_record_open(&box->entry, box->session.app_pid);
+	/* Bookkeeping, not isolation: a login is not refused because another user keeps utmp locked. */
+	if (r < 0)
+		syslog(LOG_WARNING, "box %s: the utmp record was not written: %s", box->entry.id, strerror(-r));
+	return 0;
 }
 
 void host_record_close(nsb_box *box, const nsb_step *step)

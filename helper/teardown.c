@@ -59,7 +59,8 @@ int teardown_box(int boxes, const char *id, int init, int patience, nsb_error *e
 	if (init < 0 && entry.init.pid > 0)
 		init = found = nsb_process_open(&entry.init);
 	gone = end_init(init, patience);
-	utmp_record_close(&entry, entry.members[0].pid);
+	if (utmp_record_close(&entry, entry.members[0].pid) < 0)
+		syslog(LOG_WARNING, "box %s: the utmp record was not closed", id);
 	entry.ut_id[0] = '\0';
 	for (size_t i = 0; i < entry.n_cgroups; i++)
 		if (nsb_cgroup_remove(entry.cgroups[i], gone ? 1000 : 100) < 0)

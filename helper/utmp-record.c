@@ -3,15 +3,22 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <utmpx.h>
 
+#include "common/fd-util.h"
+#include "common/protocol.h"
+
 #define ID_SIZE 4
+#define PATIENCE 1000 /* ms */
 
 /* Records are found by ut_id, so it must belong to one login only. A character set of 64: 16 million ids. */
 static void make_id(char id[ID_SIZE + 1], uint64_t seed)
@@ -55,45 +62,68 @@ static void fill(struct utmpx *record, const nsb_entry *entry, pid_t app)
 	record->ut_tv.tv_usec = (int32_t)now.tv_usec;
 }
 
-int utmp_record_open(nsb_entry *entry, pid_t app)
+/* Everybody who can read utmp or wtmp can hold a read lock on it, and the C library waits 10 s for such a lock: long
+ * enough to make every login miss its deadline. So the writing is done by a child that is given PATIENCE and no more. */
+static int write_record(const struct utmpx *record)
 {
-	struct utmpx record;
+	pid_t writer = fork();
+	NSB_CLOSE int pidfd = -1;
+	int status = 0;
+
+	if (writer < 0)
+		return -errno;
+	if (writer == 0) {
+		setutxent();
+		if (pututxline(record) == NULL)
+			_exit(errno != 0 ? errno : EIO);
+		endutxent();
+		updwtmpx(_PATH_WTMPX, record);
+		_exit(0);
+	}
+	pidfd = (int)syscall(SYS_pidfd_open, writer, 0);
+	if (pidfd < 0 || nsb_wait_readable(pidfd, nsb_now() + PATIENCE) < 0)
+		kill(writer, SIGKILL);
+	if (waitpid(writer, &status, 0) < 0)
+		return -errno;
+	if (WIFSIGNALED(status))
+		return -ETIMEDOUT;
+	return -WEXITSTATUS(status);
+}
+
+void utmp_record_choose(nsb_entry *entry, pid_t app)
+{
 	uint64_t seed = (uint64_t)app * 2654435761u + (uint64_t)time(NULL);
 
+	entry->ut_id[0] = '\0';
 	if (access(_PATH_UTMPX, F_OK) < 0)
-		return 0;
+		return;
 	do
 		make_id(entry->ut_id, seed++);
 	while (id_taken(entry->ut_id));
+}
+
+int utmp_record_open(const nsb_entry *entry, pid_t app)
+{
+	struct utmpx record;
+
+	if (entry->ut_id[0] == '\0')
+		return 0;
 	fill(&record, entry, app);
 	record.ut_type = USER_PROCESS;
 	/* names longer than the field are cut, as login(1) does; utmp(5) has no room for more */
 	memcpy(record.ut_user, entry->user, strnlen(entry->user, sizeof(record.ut_user)));
 	memcpy(record.ut_host, entry->rhost, strnlen(entry->rhost, sizeof(record.ut_host)));
 	fill_address(&record, entry->rhost);
-	setutxent();
-	if (pututxline(&record) == NULL) {
-		int saved = errno;
-
-		endutxent();
-		entry->ut_id[0] = '\0';
-		return -saved;
-	}
-	endutxent();
-	updwtmpx(_PATH_WTMPX, &record);
-	return 0;
+	return write_record(&record);
 }
 
-void utmp_record_close(const nsb_entry *entry, pid_t app)
+int utmp_record_close(const nsb_entry *entry, pid_t app)
 {
 	struct utmpx record;
 
 	if (entry->ut_id[0] == '\0')
-		return;
+		return 0;
 	fill(&record, entry, app);
 	record.ut_type = DEAD_PROCESS;
-	setutxent();
-	pututxline(&record);
-	endutxent();
-	updwtmpx(_PATH_WTMPX, &record);
+	return write_record(&record);
 }

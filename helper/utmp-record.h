@@ -5,11 +5,15 @@
 
 #include "common/registry.h"
 
-/* Writes the record of a login: the user, the application's pid, the remote host. Fills entry->ut_id, which is taken by
- * no other record. A host without utmp file: 0, and ut_id stays "". */
-int utmp_record_open(nsb_entry *entry, pid_t app);
+/* Chooses entry->ut_id, which no other record has; "" on a host without utmp file. To be written to the registry before
+ * the record is: whoever cleans after a crash must find it. */
+void utmp_record_choose(nsb_entry *entry, pid_t app);
 
-/* Closes the record of entry->ut_id, if there is one. */
-void utmp_record_close(const nsb_entry *entry, pid_t app);
+/* Writes the record of a login: the user, the application's pid, the remote host. Nothing without entry->ut_id.
+ * -ETIMEDOUT if somebody holds the files locked: the record may be there or not, so it is to be closed all the same. */
+int utmp_record_open(const nsb_entry *entry, pid_t app);
+
+/* Closes the record of entry->ut_id, if there is one. Errors as above. */
+int utmp_record_close(const nsb_entry *entry, pid_t app);
 
 #endif

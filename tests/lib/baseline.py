@@ -14,7 +14,7 @@ import time
 from . import host
 
 # Directories that are made once and stay, as long as they are empty: parents of all boxes.
-KEPT_CGROUPS = {"nsbox"}
+KEPT_CGROUPS = {"nsbox", "nsbox/monitors"}
 KEPT_RUN_DIRECTORIES = {".", "boxes"}
 
 RUN_DIRECTORY = "/run/nsbox"
