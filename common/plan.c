@@ -136,7 +136,7 @@ static int decide(planner *p)
 	nsb_plan *plan = p->plan;
 	NSB_FREE char *hostname = NULL;
 	char name[64], path[PATH_MAX];
-	bool host_terminals;
+	bool host_terminals, own_name;
 	int r = terminal_path(p->session->tty, &plan->terminal);
 
 	if (r < 0)
@@ -163,9 +163,11 @@ static int decide(planner *p)
 		r = plan_expand(p, s->hostname, false, &hostname);
 	if (r < 0)
 		return r;
-	if (strcmp(hostname, p->session->host_name) != 0)
+	/* without a namespace for it the name is the host's, whatever the key says */
+	own_name = (plan->namespaces & CLONE_NEWUTS) != 0 && strcmp(hostname, p->session->host_name) != 0;
+	if (own_name)
 		nsb_make_hostname(hostname, name);
-	plan->hostname = strdup(strcmp(hostname, p->session->host_name) != 0 ? name : hostname);
+	plan->hostname = strdup(own_name ? name : p->session->host_name);
 	plan->cgroup_parent = strdup(s->cgroup_parent);
 	return plan->hostname == NULL || plan->cgroup_parent == NULL ? -ENOMEM : 0;
 }

@@ -120,6 +120,16 @@ static uint64_t get_u64(packet *p)
 	return value;
 }
 
+/* Numbers travel as 64 bits; what must be smaller is looked at. */
+static uint32_t get_u32(packet *p, uint32_t max)
+{
+	uint64_t value = get_u64(p);
+
+	if (value > max)
+		p->bad = true;
+	return p->bad ? 0 : (uint32_t)value;
+}
+
 /* Never NULL unless p->bad. */
 static char *get_string(packet *p)
 {
@@ -277,8 +287,8 @@ int nsb_request_receive(int sock, int64_t deadline, nsb_request *ret)
 	close_fds(fds, n_fds); /* a request carries none */
 	if (r < 0)
 		return r;
-	request.verb = (uint32_t)get_u64(&p);
-	request.flags = (uint32_t)get_u64(&p);
+	request.verb = get_u32(&p, UINT32_MAX);
+	request.flags = get_u32(&p, UINT32_MAX);
 	request.id = get_string(&p);
 	request.user = get_string(&p);
 	request.service = get_string(&p);
@@ -344,13 +354,13 @@ static void get_answer(packet *p, nsb_answer *answer, uint64_t *ret_has_init)
 {
 	char *words;
 
-	answer->result = (uint32_t)get_u64(p);
+	answer->result = get_u32(p, NSB_RESULT_MAX - 1);
 	answer->namespaces = get_u64(p);
 	answer->root_mount = get_u64(p);
 	answer->uid = get_u64(p);
 	answer->gid = get_u64(p);
-	answer->error.err = (int)get_u64(p);
-	answer->error.stage = (nsb_stage)get_u64(p);
+	answer->error.err = (int)get_u32(p, INT32_MAX);
+	answer->error.stage = (nsb_stage)get_u32(p, NSB_STAGE_MAX - 1);
 	words = get_string(p);
 	if (words != NULL && strlen(words) >= sizeof(answer->error.words))
 		p->bad = true;
@@ -377,7 +387,7 @@ int nsb_answer_receive(int sock, int64_t deadline, nsb_answer *ret)
 		get_answer(&p, &answer, &has_init);
 		r = get_end(&p);
 	}
-	if (r == 0 && (answer.result == 0 || answer.result >= NSB_RESULT_MAX || has_init > 1 ||
+	if (r == 0 && (answer.result == 0 || has_init > 1 ||
 		       answer.n_cgroups > NSB_ANSWER_FDS_MAX || has_init + answer.n_cgroups != n_fds))
 		r = -EPROTO;
 	if (r == 0) {

@@ -101,6 +101,9 @@ static int decide(nsb_box *box)
 	if (r < 0)
 		return r;
 	box->planned = true;
+	if (box->request.flags & NSB_REQUEST_DEBUG)
+		syslog(LOG_DEBUG, "nsbox %s: profile %s (%s:%u), %zu steps", box->session.id, box->choice.profile->name,
+		       box->choice.profile->at.file, box->choice.profile->at.line, box->plan.n_steps);
 	build_enter(box, NSB_STAGE_CHECK);
 	return check_box(box);
 }
@@ -230,9 +233,14 @@ static void fill_answer(const nsb_box *box, nsb_result result, nsb_answer *answe
 static int answer_short(nsb_box *box, nsb_result result)
 {
 	nsb_answer answer = { 0 };
+	int r;
 
 	fill_answer(box, result, &answer);
-	return nsb_answer_send(box->socket, &answer);
+	r = nsb_answer_send(box->socket, &answer);
+	if (r < 0)
+		syslog(LOG_ERR, "the application does not listen; it would have read: %s (stage %s)", box->error.words,
+		       nsb_stage_name((int)box->error.stage));
+	return r;
 }
 
 /* Where the application must find itself after the join. */
@@ -400,8 +408,11 @@ static int collect_garbage(void)
 
 int main(int argc, char **argv)
 {
+	int type;
+	socklen_t size = sizeof(type);
+
 	openlog("nsbox-helper", LOG_PID, LOG_AUTHPRIV);
-	if (argc == 1 && geteuid() == 0)
+	if (argc == 1 && geteuid() == 0 && getsockopt(SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) == 0)
 		return serve();
 	if (geteuid() == 0 && (argc == 3 || argc == 5) && strcmp(argv[1], "end") == 0)
 		return teardown_end(argv[2], argc == 5 ? atoi(argv[3]) : -1, argc == 5 ? atoi(argv[4]) : -1);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef NSB_CTL_OPTIONS_H
+#define NSB_CTL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ctl/command.h"
+
+/* One option of a subcommand: exactly one of the two is set. */
+typedef struct option_row {
+	const char *name;
+	const char **value; /* takes an argument, which is stored here */
+	bool *flag;	    /* set to true */
+} option_row;
+
+/*
+ * Reads the options, checks the number of operands and that root asks.
+ * 0: go on, with the operands in argv[*ret_first .. argc-1]. 1: nothing more is to be done, and the exit status is in
+ * *ret_first; whatever was wrong has been said. Source: getopt_long(3).
+ */
+int options_parse(const command *self, int argc, char **argv, const option_row *rows, size_t n_rows, int max_operands,
+		  int *ret_first);
+
+/* Prints the subcommand's usage line after a sentence: COMMAND_USAGE. */
+int options_usage(const command *self, const char *sentence);
+
+#endif
