@@ -50,21 +50,21 @@ static int walk_restart(walk *w)
 	return 0;
 }
 
-/* Takes the next component off `todo`. False when nothing is left. */
-static bool walk_next(walk *w, char name[NAME_MAX + 1])
+/* Takes the next component off `todo`. 1, 0 when nothing is left, -ENAMETOOLONG. */
+static int walk_next(walk *w, char name[NAME_MAX + 1])
 {
 	char *at = w->todo + strspn(w->todo, "/");
 	size_t length = strcspn(at, "/");
 
 	if (length == 0)
-		return false;
+		return 0;
 	if (length > NAME_MAX)
-		length = NAME_MAX; /* the kernel will say ENOENT, which is right: no such name can exist */
+		return -ENAMETOOLONG;
 	memcpy(name, at, length);
 	name[length] = '\0';
-	at += strcspn(at, "/");
+	at += length;
 	memmove(w->todo, at, strlen(at) + 1);
-	return true;
+	return 1;
 }
 
 /* Puts the text of a link before what remains and begins again at the top: what is done holds no links, so ".." in it can
@@ -139,7 +139,7 @@ static int walk_down(walk *w, const char *name, nsb_error *error)
 				     "%s/%s can be changed by others than root (owner %u, mode %04o): chown root and "
 				     "chmod go-w",
 				     w->done, name, st.st_uid, st.st_mode & 07777);
-	if (w->todo[strspn(w->todo, "/")] != '\0' && !S_ISDIR(st.st_mode))
+	if (w->todo[0] != '\0' && !S_ISDIR(st.st_mode))
 		return nsb_error_set(error, ENOTDIR, "%s/%s is not a directory", w->done, name);
 	if (used + 1 + strlen(name) >= sizeof(w->done))
 		return -ENAMETOOLONG;
@@ -154,18 +154,19 @@ static int walk_down(walk *w, const char *name, nsb_error *error)
 static int walk_all(walk *w, char *missing_name, nsb_error *error)
 {
 	char name[NAME_MAX + 1];
-	int r = 0;
+	int r;
 
-	while (r == 0 && walk_next(w, name)) {
+	while ((r = walk_next(w, name)) > 0) {
 		if (strcmp(name, ".") == 0)
 			continue;
-		if (strcmp(name, "..") == 0) {
+		if (strcmp(name, "..") == 0)
 			r = walk_up(w);
-			continue;
-		}
-		r = walk_down(w, name, error);
+		else
+			r = walk_down(w, name, error);
 		if (r == -ENOENT)
 			strcpy(missing_name, name); /* NOLINT: both are NAME_MAX + 1 */
+		if (r < 0)
+			break;
 	}
 	return r;
 }
@@ -181,6 +182,8 @@ int nsb_path_open(int root, const char *path, unsigned flags, int *ret_missing, 
 		return nsb_error_set(error, EINVAL, "%s is not an absolute path of a sane length", path);
 	strcpy(w.todo, path + 1); /* NOLINT: measured above */
 	r = walk_restart(&w);
+	if (r == 0 && (flags & NSB_PATH_TRUSTED) && !w.trusted)
+		r = nsb_error_set(error, EPERM, "the root of %s can be changed by others than root", path);
 	if (r == 0)
 		r = walk_all(&w, missing, error);
 	if (r == -ENOENT && ret_missing != NULL) {

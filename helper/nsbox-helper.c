@@ -146,7 +146,7 @@ static int prepare(nsb_box *box)
 	box->boxes = nsb_registry_open(true, &box->error);
 	if (box->boxes < 0)
 		return box->boxes;
-	teardown_sweep(box->boxes, SWEEP_LIMIT);
+	teardown_sweep(box->boxes, SWEEP_LIMIT, 0);
 	return 0;
 }
 
@@ -402,7 +402,7 @@ static int collect_garbage(void)
 		fprintf(stderr, "nsbox-helper: %s\n", error.words);
 		return 1;
 	}
-	printf("%zu\n", boxes < 0 ? 0 : teardown_sweep(boxes, 0));
+	printf("%zu\n", boxes < 0 ? 0 : teardown_sweep(boxes, 0, NSB_TEARDOWN_PATIENCE));
 	return 0;
 }
 

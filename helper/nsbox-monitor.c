@@ -34,10 +34,7 @@ static char *const no_environment[] = { NULL };
 
 static void __attribute__((noreturn)) become_cleaner(char *const arguments[])
 {
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* SIGTERM stays blocked, as it is here: cleaning is not to be broken off half-way */
 	execve(NSB_LIBEXECDIR "/nsbox-helper", arguments, no_environment);
 	/* Uninstalled under a live box, or no memory: the life pipe ends with this process, so PID 1 does, and the next run
 	 * of any helper finds the entry without its lock. */

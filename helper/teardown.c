@@ -24,7 +24,6 @@
 #include "helper/utmp-record.h"
 
 #define HALF_MADE_AGE (2 * NSB_HELPER_DEADLINE / 1000) /* seconds: no helper lives so long */
-#define PATIENCE 2000 /* ms after SIGKILL: longer only if the application stopped reaping */
 
 /* Kills PID 1 and waits. Whether it is gone. */
 static bool end_init(int init, int patience)
@@ -97,11 +96,11 @@ int teardown_end(const char *id, int life, int init)
 		return boxes == -ENOENT ? 0 : 1;
 	if (life < 0 && nsb_registry_lock(boxes, id, &lock) == -EAGAIN)
 		return 0; /* somebody else cleans it */
-	while ((r = teardown_box(boxes, id, init, PATIENCE, &error)) == -EBUSY) {
+	while ((r = teardown_box(boxes, id, init, NSB_TEARDOWN_PATIENCE, &error)) == -EBUSY) {
 		struct pollfd dying = { .fd = init, .events = POLLIN };
 
 		/* Only the application can let PID 1 finish dying, by reaping its children or by ending. */
-		poll(&dying, init >= 0, init >= 0 ? -1 : PATIENCE);
+		poll(&dying, init >= 0, init >= 0 ? -1 : NSB_TEARDOWN_PATIENCE);
 	}
 	reap();
 	/* The helper that made this box is gone, so what it left half-made under the temporary name is nobody's. */
@@ -125,7 +124,7 @@ static bool sweep_half_made(int boxes, const char *name)
 }
 
 /* One entry: cleaned if its holder is gone. */
-static bool sweep_one(int boxes, const char *name)
+static bool sweep_one(int boxes, const char *name, int patience)
 {
 	NSB_CLOSE int lock = -1;
 	nsb_error error = { 0 };
@@ -134,10 +133,10 @@ static bool sweep_one(int boxes, const char *name)
 		return sweep_half_made(boxes, name);
 	if (nsb_registry_lock(boxes, name, &lock) < 0)
 		return false;
-	return teardown_box(boxes, name, -1, 0, &error) == 0;
+	return teardown_box(boxes, name, -1, patience, &error) == 0;
 }
 
-size_t teardown_sweep(int boxes, size_t limit)
+size_t teardown_sweep(int boxes, size_t limit, int patience)
 {
 	NSB_FREE char(*ids)[NSB_ID_LENGTH + 8] = NULL;
 	size_t n = 0, first = 0, cleaned = 0;
@@ -149,6 +148,6 @@ size_t teardown_sweep(int boxes, size_t limit)
 	else if (getrandom(&first, sizeof(first), GRND_NONBLOCK) < 0)
 		first = 0; /* any place will do: the runs begin at different ones, so every entry has its turn */
 	for (size_t i = 0; i < limit; i++)
-		cleaned += sweep_one(boxes, ids[(first + i) % n]);
+		cleaned += sweep_one(boxes, ids[(first + i) % n], patience);
 	return cleaned;
 }

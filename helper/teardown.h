@@ -19,7 +19,10 @@ int teardown_box(int boxes, const char *id, int init, int patience, nsb_error *e
 int teardown_end(const char *id, int life, int init);
 
 /* Cleans entries whose holder is gone: at most `limit` are looked at, beginning anywhere, round robin; 0: all.
- * Returns how many were cleaned. Never waits for a PID 1. */
-size_t teardown_sweep(int boxes, size_t limit);
+ * `patience`: ms to wait for each PID 1 that is still dying; what is not dead by then is left to a later run.
+ * Returns how many were cleaned. */
+size_t teardown_sweep(int boxes, size_t limit, int patience);
+
+#define NSB_TEARDOWN_PATIENCE 2000 /* ms after SIGKILL: it takes longer only if the application stopped reaping */
 
 #endif

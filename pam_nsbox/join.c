@@ -21,12 +21,38 @@
 /* All memberships of this process, for the fork handler. The module's only state outside of a PAM handle. */
 static nsb_membership *memberships;
 
+/* Remembers what `fd` is. */
+static int hold(nsb_held *held, int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	*held = (nsb_held){ .fd = fd, .dev = st.st_dev, .ino = st.st_ino };
+	return 0;
+}
+
+static bool still_held(const nsb_held *held)
+{
+	struct stat st;
+
+	return held->fd >= 0 && fstat(held->fd, &st) == 0 && st.st_dev == held->dev && st.st_ino == held->ino;
+}
+
+/* Closes it if it still is ours. */
+static void release(nsb_held *held)
+{
+	if (still_held(held))
+		nsb_close(held->fd);
+	held->fd = -1;
+}
+
 static void close_all(nsb_membership *m)
 {
 	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
-		m->own[i].fd = nsb_close(m->own[i].fd);
-	m->socket = nsb_close(m->socket);
-	m->init = nsb_close(m->init);
+		release(&m->own[i].held);
+	release(&m->socket);
+	release(&m->init);
 }
 
 /* In a child: sshd's user child runs on as the user, without exec, and must not hold the way to the host. */
@@ -68,8 +94,8 @@ static nsb_membership *membership_new(void)
 	if (m == NULL)
 		return NULL;
 	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
-		m->own[i].fd = -1;
-	m->socket = m->init = -1;
+		m->own[i].held.fd = -1;
+	m->socket.fd = m->init.fd = -1;
 	m->owner = getpid();
 	return m;
 }
@@ -81,17 +107,13 @@ static int save_own(nsb_membership *m, uint64_t namespaces, nsb_error *error)
 
 	for (size_t i = 0; i < nsb_n_namespaces; i++) {
 		char path[64];
-		struct stat st;
 
 		if ((namespaces & (uint64_t)nsb_namespaces[i].flag) == 0)
 			continue;
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", nsb_namespaces[i].proc);
-		m->own[i].fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (m->own[i].fd < 0 || fstat(m->own[i].fd, &st) < 0)
+		if (hold(&m->own[i].held, open(path, O_RDONLY | O_CLOEXEC)) < 0)
 			return nsb_error_set(error, errno, "cannot open %s: %s", path, strerror(errno));
 		m->own[i].flag = nsb_namespaces[i].flag;
-		m->own[i].dev = st.st_dev;
-		m->own[i].ino = st.st_ino;
 	}
 	if (getcwd(m->directory, sizeof(m->directory)) == NULL || m->directory[0] != '/' || stat(".", &here) < 0) {
 		m->directory[0] = '\0';
@@ -206,12 +228,14 @@ static int enter(nsb_membership *m, const nsb_answer *answer, int socket, nsb_er
 int join_box(nsb_answer *answer, int socket, nsb_membership **ret, nsb_error *error)
 {
 	nsb_membership *m = membership_new();
-	struct stat st;
+	nsb_held line, init;
 	int r = m == NULL ? -ENOMEM : watch_forks();
 
 	error->stage = NSB_STAGE_JOIN;
-	if (r == 0 && fstat(socket, &st) < 0)
-		r = -errno;
+	if (r == 0)
+		r = hold(&line, socket);
+	if (r == 0)
+		r = hold(&init, answer->init);
 	if (r == 0)
 		r = save_own(m, answer->namespaces, error);
 	if (r == 0)
@@ -221,10 +245,9 @@ int join_box(nsb_answer *answer, int socket, nsb_membership **ret, nsb_error *er
 			join_forget(m);
 		return nsb_error_set(error, r, "cannot join the box: %s", strerror(-r));
 	}
-	m->socket = socket;
-	m->socket_dev = st.st_dev;
-	m->socket_ino = st.st_ino;
-	m->init = nsb_steal_fd(&answer->init);
+	m->socket = line;
+	m->init = init;
+	answer->init = -1;
 	m->way_back = nsb_steal_pointer(&answer->way_back);
 	m->n_way_back = answer->n_way_back;
 	/* no descriptor of a cgroup outlives the join: it would be a way out of the limit */
@@ -236,20 +259,13 @@ int join_box(nsb_answer *answer, int socket, nsb_membership **ret, nsb_error *er
 	return 0;
 }
 
-/* Whether every saved descriptor still is what it was. Applications close or reuse numbers that they do not know. */
 static int check_own(const nsb_membership *m, nsb_error *error)
 {
-	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++) {
-		struct stat st;
-
-		if (m->own[i].flag == 0)
-			continue;
-		if (m->own[i].fd < 0 || fstat(m->own[i].fd, &st) < 0 || st.st_dev != m->own[i].dev ||
-		    st.st_ino != m->own[i].ino)
+	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
+		if (m->own[i].flag != 0 && !still_held(&m->own[i].held))
 			return nsb_error_set(error, EBADF,
 					     "the application closed a descriptor of the module: it stays in the box, which "
 					     "ends with it");
-	}
 	return 0;
 }
 
@@ -258,7 +274,7 @@ static int go_back(nsb_membership *m, nsb_error *error)
 	int r = 0;
 
 	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
-		if (m->own[i].flag != 0 && setns(m->own[i].fd, m->own[i].flag) < 0)
+		if (m->own[i].flag != 0 && setns(m->own[i].held.fd, m->own[i].flag) < 0)
 			r = nsb_error_set(error, errno, "cannot return to the host's %s namespace: %s",
 					  nsb_namespaces[i].key, strerror(errno));
 	/* these name files of the host, so the mount namespace comes first */
@@ -272,28 +288,21 @@ static int go_back(nsb_membership *m, nsb_error *error)
 /* The monitor is gone, and cannot end the box: PID 1 is killed from here. The guard removes the rest. */
 static void end_without_monitor(const nsb_membership *m)
 {
-	if (m->init >= 0)
-		syscall(SYS_pidfd_send_signal, m->init, SIGKILL, NULL, 0);
+	if (still_held(&m->init))
+		syscall(SYS_pidfd_send_signal, m->init.fd, SIGKILL, NULL, 0);
 }
 
 int join_leave(nsb_membership *membership, nsb_error *error)
 {
-	struct stat st;
 	int r = check_own(membership, error);
-	bool socket_ours = membership->socket >= 0 && fstat(membership->socket, &st) == 0 &&
-			   st.st_dev == membership->socket_dev && st.st_ino == membership->socket_ino;
 
 	error->stage = NSB_STAGE_JOIN;
-	if (r == 0)
+	if (r == 0) {
 		r = go_back(membership, error);
-	/* Told even if the way back failed: the session is over. */
-	if (r != -EBADF && (!socket_ours || nsb_say(membership->socket, NSB_SAY_LEAVE) < 0))
-		end_without_monitor(membership);
-	if (!socket_ours)
-		membership->socket = -1;
-	if (r == -EBADF)
-		for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
-			membership->own[i].fd = -1; /* whose they are now is not known: not ours to close */
+		/* Told even if the way back failed: the session is over. */
+		if (!still_held(&membership->socket) || nsb_say(membership->socket.fd, NSB_SAY_LEAVE) < 0)
+			end_without_monitor(membership);
+	}
 	join_forget(membership);
 	return r;
 }

@@ -12,19 +12,22 @@
 
 #define NSB_JOIN_NAMESPACES 6
 
+/* A descriptor, and what it was when we opened it: applications close numbers that they do not know, and use them again. */
+typedef struct nsb_held {
+	int fd; /* -1: none */
+	dev_t dev;
+	ino_t ino;
+} nsb_held;
+
 /* What is needed to find the way back; alive as long as the application is in the box. */
 typedef struct nsb_membership {
 	pid_t owner; /* the process that joined: no other one may leave */
 	struct {
-		int fd; /* of the application's own namespace; -1 if the box has none of this type */
-		int flag;
-		dev_t dev;
-		ino_t ino;
+		nsb_held held; /* of the application's own namespace */
+		int flag;      /* 0 if the box has none of this type */
 	} own[NSB_JOIN_NAMESPACES];
-	int socket;  /* to the monitor */
-	dev_t socket_dev;
-	ino_t socket_ino;
-	int init;    /* pidfd of PID 1 */
+	nsb_held socket; /* to the monitor */
+	nsb_held init;	 /* pidfd of PID 1 */
 	char **way_back;
 	size_t n_way_back;
 	char directory[PATH_MAX]; /* working directory before the join; "" if it had no name */

@@ -292,6 +292,7 @@ static void close_all(void)
 {
 	closelog();
 	tell("closefds", (int)syscall(SYS_close_range, 3, ~0u, 0));
+	openlog("nsbox-app", 0, LOG_AUTHPRIV);
 }
 
 static void reuse(void)

@@ -12,12 +12,13 @@ from lib import host, syslog
 
 SOURCE = pathlib.Path(__file__).parent
 SERVICE = "nsbox-app"
-# "die" makes the module's own code the stack's, PAM_IGNORE too.
+# "die" makes the module's own code the stack's; of PAM_IGNORE alone libpam makes PAM_PERM_DENIED.
 RAW = """\
 account [success=ok default=die] pam_nsbox.so {words}
 session [success=ok default=die] pam_nsbox.so {words}
 """
-SUCCESS, SERVICE_ERR, SYSTEM_ERR, PERM_DENIED, IGNORE = 0, 3, 4, 6, 25
+SUCCESS, SYSTEM_ERR, PERM_DENIED = 0, 4, 6
+IGNORE = PERM_DENIED
 CHILD_NAMESPACES = {"cgroup", "ipc", "mnt", "net", "pid", "uts"}
 JOINED_NAMESPACES = CHILD_NAMESPACES - {"pid"}  # a process stays in its PID namespace; its children do not
 REFUSAL = r"Login refused: your session could not be isolated \(nsbox (\w{10})\)\. Ask the administrator\."
@@ -127,7 +128,7 @@ def test_session_leaves_the_application_as_it_was(app, baseline):
     assert "no-child yes" in lines
 
 
-@pytest.mark.parametrize("habit", [("ulimit -n 64; umask 027", ""), ("ulimit -s 1024; trap '' CHLD PIPE TERM", ""),
+@pytest.mark.parametrize("habit", [("ulimit -S -n 64; umask 027", ""), ("ulimit -S -s 1024; trap '' CHLD PIPE TERM", ""),
                                    ("cd /home/alice; nice -n 5", "nice")])
 def test_session_leaves_odd_applications_as_they_were(app, baseline, habit):
     """The same where limits, ignored signals, directory and priority are not the usual ones."""
@@ -283,7 +284,7 @@ def test_one_descriptor_reused(app, baseline, target, comes_back):
         number = next(fd for fd, name in new.items() if target in name)
         lines = until_ready(str(number))
         assert (code(lines, "open"), code(lines, "close")) == (0, 0), lines
-        assert os.readlink(f"/proc/{process.pid}/fd/{number}") == "/dev/null"
+        assert os.readlink(f"/proc/{process.pid}/fd/{number}") .endswith("/null")
         assert differing(process.pid) == (set() if comes_back else JOINED_NAMESPACES)
         if comes_back:
             host.wait_until(lambda: not boxes(), what="the box ends")

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,10 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -25,7 +22,7 @@
 
 #define STRANGER 1234
 
-static char base[] = "/run/nsbox-test-path-XXXXXX", top[64];
+static char base[] = "/run/nsbox-test-path-XXXXXX", top[40];
 static int root; /* base/root */
 
 static void make_dir(const char *path, mode_t mode)
@@ -74,7 +71,7 @@ static int make_tree(void **state)
 	close(fd);
 	snprintf(top, sizeof(top), "%s/root", base);
 	assert_int_equal(mkdir(top, 0755), 0);
-	root = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	root = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	assert_true(root >= 0);
 	make_dir("etc", 0755);
 	make_dir("etc/dir", 0755);
@@ -251,10 +248,10 @@ static void strange_root(void **state)
 	(void)state;
 	make_link("way", "/etc/file");
 	assert_int_equal(try("/way", 0, "etc/file"), 0);
-	assert_int_equal(fchmod(root, 0777), 0);
+	assert_int_equal(chmod(top, 0777), 0);
 	assert_int_equal(try("/way", 0, NULL), -ELOOP);
-	assert_int_equal(fchmod(root, 0755), 0);
-	assert_int_equal(fchown(root, STRANGER, 0), 0);
+	assert_int_equal(chmod(top, 0755), 0);
+	assert_int_equal(chown(top, STRANGER, 0), 0);
 	assert_int_equal(try("/way", 0, NULL), -ELOOP);
 }
 
@@ -282,7 +279,7 @@ static void trusted(void **state)
 static void trusted_root(void **state)
 {
 	(void)state;
-	assert_int_equal(fchmod(root, 0777), 0);
+	assert_int_equal(chmod(top, 0777), 0);
 	assert_int_equal(try("/etc/file", NSB_PATH_TRUSTED, NULL), -EPERM);
 	assert_int_equal(try("/", NSB_PATH_TRUSTED, NULL), -EPERM);
 }
@@ -424,7 +421,6 @@ static void missing_long_name(void **state)
 static void special_files(void **state)
 {
 	static const mode_t types[] = { S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	(void)state;
 	alarm(10);
@@ -435,7 +431,6 @@ static void special_files(void **state)
 		assert_int_equal(try("/etc/node/below", 0, NULL), -ENOTDIR);
 		assert_int_equal(unlinkat(root, "etc/node", 0), 0);
 	}
-	(void)address;
 	alarm(0);
 }
 

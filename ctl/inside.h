@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef NSB_CTL_INSIDE_H
+#define NSB_CTL_INSIDE_H
+
+#include <sys/types.h>
+
+#include "common/error.h"
+#include "ctl/identity.h"
+
+typedef struct inside {
+	const identity *who;
+	int cgroup; /* open file of the box's cgroup that takes "0" of the new process; -1: nsboxctl is in it already */
+	/* What to do when somebody wants nsboxctl to end by this signal; called each time. */
+	void (*told)(void *argument, pid_t child, int number);
+	void *argument;
+} inside;
+
+/*
+ * Runs a command in the box that this process has joined, and waits for its end.
+ * Returns its exit status as the shell has it; -errno with a sentence if it could not be started.
+ * The command inherits no descriptor but 0 to 2, and those are never the administrator's terminal (terminal.h).
+ */
+int inside_run(const inside *what, nsb_error *error);
+
+#endif

@@ -1,0 +1,846 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The registry of boxes and its text. NSB_RUNDIR is "nsbox" here, below a directory of the test's own. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/fd-util.h"
+#include "common/namespace-table.h"
+#include "common/registry-text.h"
+#include "common/registry.h"
+#include "common/string-util.h"
+
+static char base[] = "/tmp/nsbox-test-registry-XXXXXX";
+static int boxes;
+static nsb_entry entry;
+
+static void fill_entry(void)
+{
+	entry = (nsb_entry){
+		.id = "k3j5h7g9fx",
+		.state = NSB_STATE_READY,
+		.user = "DOM\\al ice",
+		.profile = "students",
+		.service = "sshd",
+		.tty = "/dev/pts/3",
+		.rhost = "2001:db8::1",
+		.hostname = "box-a",
+		.uid = 4294967294U,
+		.started = 1700000000,
+		.stop_timeout = 2000,
+		.namespaces = 0x2c020000,
+		.inodes = { 4026531838, 4026531839, 1, 2, UINT64_MAX, 0 },
+		.init = { 4711, 123456789 },
+		.monitor = { 4710, 123456780 },
+		.members = { { 815, 77 }, { 4242, 99 } },
+		.n_members = 2,
+		.cgroups = { "/sys/fs/cgroup/pids/nsbox/k3j5h7g9fx", "/sys/fs/cgroup/uni fied/x" },
+		.n_cgroups = 2,
+		.ut_id = "aZ09",
+	};
+}
+
+static int make_base(void **state)
+{
+	nsb_error error = { 0 };
+
+	(void)state;
+	strcpy(base + strlen(base) - 6, "XXXXXX");
+	if (mkdtemp(base) == NULL || chdir(base) < 0)
+		return -1;
+	fill_entry();
+	boxes = nsb_registry_open(true, &error);
+	return boxes >= 0 ? 0 : -1;
+}
+
+static int remove_base(void **state)
+{
+	char command[128];
+
+	(void)state;
+	close(boxes);
+	snprintf(command, sizeof(command), "rm -rf '%s'", base);
+	return chdir("/") < 0 ? -1 : system(command);
+}
+
+static void assert_same_entry(const nsb_entry *a, const nsb_entry *b)
+{
+	/* both begin zeroed, so that bytes behind the ends of the strings are equal as well */
+	assert_memory_equal(a, b, sizeof(*a));
+}
+
+static void make_entry(const char *id, const char *state, int *ret_lock)
+{
+	nsb_entry other = entry;
+
+	snprintf(other.id, sizeof(other.id), "%s", id);
+	snprintf(other.state, sizeof(other.state), "%s", state);
+	assert_int_equal(nsb_registry_create(boxes, &other, ret_lock, NULL), 0);
+}
+
+/* --- a process that holds a lock --- */
+
+typedef struct holder {
+	pid_t pid;
+	int end; /* closing it ends the holder */
+} holder;
+
+/* Runs `hold` in a child, which keeps what it got until the holder is ended. */
+static holder start_holder(const char *id, int (*hold)(const char *id))
+{
+	int ready[2], stay[2];
+	holder h;
+	char word;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(stay), 0);
+	h.pid = fork();
+	if (h.pid == 0) {
+		close(stay[1]);
+		close(ready[0]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (hold(id) < 0 || write(ready[1], "r", 1) != 1)
+			_exit(1);
+		_exit((int)read(stay[0], &word, 1));
+	}
+	close(ready[1]);
+	close(stay[0]);
+	h.end = stay[1];
+	assert_int_equal(read(ready[0], &word, 1), 1);
+	close(ready[0]);
+	return h;
+}
+
+static void end_holder(holder h)
+{
+	int status;
+
+	close(h.end);
+	assert_int_equal(waitpid(h.pid, &status, 0), h.pid);
+	assert_int_equal(status, 0);
+}
+
+static int hold_new(const char *id)
+{
+	nsb_entry other = entry;
+	int lock;
+
+	snprintf(other.id, sizeof(other.id), "%s", id);
+	return nsb_registry_create(boxes, &other, &lock, NULL);
+}
+
+static int hold_old(const char *id)
+{
+	int lock;
+
+	return nsb_registry_lock(boxes, id, &lock);
+}
+
+/* --- the directory --- */
+
+static void open_without_create(void **state)
+{
+	nsb_error error = { 0 };
+	int fd;
+
+	(void)state;
+	fd = nsb_registry_open(false, &error);
+	assert_true(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+	close(fd);
+	assert_int_equal(rmdir("nsbox/boxes"), 0);
+	assert_int_equal(nsb_registry_open(false, &error), -ENOENT);
+	assert_int_equal(rmdir("nsbox"), 0);
+	assert_int_equal(nsb_registry_open(false, &error), -ENOENT);
+	fd = nsb_registry_open(true, NULL);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void directory_modes(void **state)
+{
+	static const struct {
+		const char *path;
+		mode_t mode;
+		bool good;
+	} rows[] = {
+		{ "nsbox", 0700, true },	{ "nsbox", 0750, false },	{ "nsbox", 0701, false },
+		{ "nsbox", 0702, false },	{ "nsbox/boxes", 0755, false }, { "nsbox/boxes", 0720, false },
+		{ "nsbox/boxes", 01700, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		nsb_error error = { 0 };
+		int fd;
+
+		assert_int_equal(chmod(rows[i].path, rows[i].mode), 0);
+		fd = nsb_registry_open(true, &error);
+		if (rows[i].good) {
+			assert_true(fd >= 0);
+			close(fd);
+		} else {
+			assert_int_equal(fd, -EPERM);
+			assert_non_null(strstr(error.words, "0700"));
+		}
+		assert_int_equal(chmod(rows[i].path, 0700), 0);
+	}
+}
+
+/* What an umask leaves of 0700 must not stop the next run; a wide umask must not widen it. */
+static void directory_umask(void **state)
+{
+	struct stat st;
+	mode_t before = umask(0);
+	int fd;
+
+	(void)state;
+	assert_int_equal(rmdir("nsbox/boxes"), 0);
+	assert_int_equal(rmdir("nsbox"), 0);
+	fd = nsb_registry_open(true, NULL);
+	umask(before);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	close(fd);
+}
+
+/* Names that somebody made in advance. */
+static void directory_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(rmdir("nsbox/boxes"), 0);
+	assert_int_equal(symlink("/tmp", "nsbox/boxes"), 0);
+	assert_true(nsb_registry_open(true, NULL) < 0);
+	assert_int_equal(unlink("nsbox/boxes"), 0);
+	assert_int_equal(close(open("nsbox/boxes", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	assert_int_equal(nsb_registry_open(true, NULL), -ENOTDIR);
+	assert_int_equal(unlink("nsbox/boxes"), 0);
+	assert_int_equal(rmdir("nsbox"), 0);
+	assert_int_equal(symlink(".", "nsbox"), 0);
+	assert_true(nsb_registry_open(true, NULL) < 0);
+	if (geteuid() == 0) {
+		assert_int_equal(unlink("nsbox"), 0);
+		assert_int_equal(mkdir("nsbox", 0700), 0);
+		assert_int_equal(chown("nsbox", 1234, 0), 0);
+		assert_int_equal(nsb_registry_open(true, NULL), -EPERM);
+	}
+}
+
+/* --- entries --- */
+
+static void create_and_read(void **state)
+{
+	struct stat st;
+	nsb_entry got;
+	int lock;
+
+	(void)state;
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	assert_int_equal(nsb_registry_read(boxes, entry.id, &got), 0);
+	assert_same_entry(&entry, &got);
+	/* the monitor inherits it by exec */
+	assert_int_equal(fcntl(lock, F_GETFD) & FD_CLOEXEC, 0);
+	assert_int_equal(fstatat(boxes, "k3j5h7g9fx", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(fstatat(boxes, "k3j5h7g9fx/state", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(fstatat(boxes, "k3j5h7g9fx/state.new", &st, 0), -1);
+	assert_int_equal(fstatat(boxes, ".k3j5h7g9fx", &st, 0), -1);
+	close(lock);
+}
+
+static void create_twice(void **state)
+{
+	nsb_entry got;
+	int lock, other;
+
+	(void)state;
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	snprintf(entry.user, sizeof(entry.user), "mallory");
+	assert_int_equal(nsb_registry_create(boxes, &entry, &other, NULL), -EEXIST);
+	assert_int_equal(nsb_registry_read(boxes, entry.id, &got), 0);
+	assert_string_equal(got.user, "DOM\\al ice");
+	close(lock);
+}
+
+static void write_again(void **state)
+{
+	nsb_entry got;
+	int lock;
+
+	(void)state;
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	snprintf(entry.state, sizeof(entry.state), NSB_STATE_DYING);
+	entry.n_members = 0;
+	memset(entry.members, 0, sizeof(entry.members));
+	assert_int_equal(nsb_registry_write(boxes, &entry, NULL), 0);
+	assert_int_equal(nsb_registry_read(boxes, entry.id, &got), 0);
+	assert_same_entry(&entry, &got);
+	/* a half-written one of a writer that was killed is in nobody's way */
+	assert_int_equal(close(openat(boxes, "k3j5h7g9fx/state.new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	assert_int_equal(nsb_registry_write(boxes, &entry, NULL), 0);
+	assert_int_equal(nsb_registry_remove(boxes, entry.id), 0);
+	assert_int_equal(nsb_registry_write(boxes, &entry, NULL), -ENOENT);
+	close(lock);
+}
+
+static void holders(void **state)
+{
+	holder h = start_holder("aaaaaaaaaa", hold_new);
+	int lock = -1;
+
+	(void)state;
+	assert_int_equal(nsb_registry_holder(boxes, "aaaaaaaaaa"), h.pid);
+	assert_int_equal(nsb_registry_lock(boxes, "aaaaaaaaaa", &lock), -EAGAIN);
+	assert_int_equal(lock, -1);
+	end_holder(h);
+	assert_int_equal(nsb_registry_holder(boxes, "aaaaaaaaaa"), 0);
+	assert_int_equal(nsb_registry_lock(boxes, "aaaaaaaaaa", &lock), 0);
+	assert_true(fcntl(lock, F_GETFD) & FD_CLOEXEC);
+	close(lock);
+	/* the one who took over is a holder like the first */
+	h = start_holder("aaaaaaaaaa", hold_old);
+	assert_int_equal(nsb_registry_holder(boxes, "aaaaaaaaaa"), h.pid);
+	assert_int_equal(nsb_registry_lock(boxes, "aaaaaaaaaa", &lock), -EAGAIN);
+	end_holder(h);
+	assert_int_equal(nsb_registry_lock(boxes, "nosuchboxx", &lock), -ENOENT);
+	assert_int_equal(nsb_registry_holder(boxes, "nosuchboxx"), -ENOENT);
+}
+
+/* Killed: the lock goes with the process, however it ended. */
+static void killed_holder(void **state)
+{
+	holder h = start_holder("aaaaaaaaaa", hold_new);
+	int lock;
+
+	(void)state;
+	assert_int_equal(kill(h.pid, SIGKILL), 0);
+	assert_int_equal(waitpid(h.pid, NULL, 0), h.pid);
+	close(h.end);
+	assert_int_equal(nsb_registry_lock(boxes, "aaaaaaaaaa", &lock), 0);
+	close(lock);
+}
+
+/* A child of the holder does not hold: it is not flock(2). */
+static void fork_does_not_inherit(void **state)
+{
+	pid_t child;
+	int lock, taken;
+
+	(void)state;
+	make_entry("aaaaaaaaaa", NSB_STATE_READY, &lock);
+	child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	close(lock);
+	assert_int_equal(nsb_registry_lock(boxes, "aaaaaaaaaa", &taken), 0);
+	close(taken);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+/* Removed between open and lock by the one who had it: not an entry any more. */
+static void removed_meanwhile(void **state)
+{
+	char path[128];
+	int lock, other;
+
+	(void)state;
+	make_entry("aaaaaaaaaa", NSB_STATE_READY, &lock);
+	snprintf(path, sizeof(path), "nsbox/boxes/aaaaaaaaaa/kept");
+	/* a second name keeps the file open()able after its removal: nlink is what tells */
+	assert_int_equal(nsb_registry_remove(boxes, "aaaaaaaaaa"), 0);
+	assert_int_equal(nsb_registry_lock(boxes, "aaaaaaaaaa", &other), -ENOENT);
+	close(lock);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* Many take and remove at once: each entry is taken by one only. */
+static void race(void **state)
+{
+	enum { N = 100, TAKERS = 4 };
+	char id[NSB_ID_LENGTH + 1];
+	int taken[2], sum = 0, lock;
+	char one;
+
+	(void)state;
+	assert_int_equal(pipe(taken), 0);
+	for (int i = 0; i < N; i++) {
+		snprintf(id, sizeof(id), "race%06d", i);
+		make_entry(id, NSB_STATE_READY, &lock);
+		close(lock);
+	}
+	for (int t = 0; t < TAKERS; t++)
+		if (fork() == 0) {
+			for (int i = 0; i < N; i++) {
+				snprintf(id, sizeof(id), "race%06d", i);
+				if (nsb_registry_lock(boxes, id, &lock) < 0)
+					continue;
+				if (nsb_registry_remove(boxes, id) < 0 || write(taken[1], "t", 1) != 1)
+					_exit(1);
+				close(lock);
+			}
+			_exit(0);
+		}
+	for (int t = 0; t < TAKERS; t++) {
+		int status;
+
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	close(taken[1]);
+	while (read(taken[0], &one, 1) == 1)
+		sum++;
+	close(taken[0]);
+	assert_int_equal(sum, N);
+}
+
+/* While one process replaces the state, another one never reads half of it. */
+static void replaced_whole(void **state)
+{
+	nsb_entry other = entry, got;
+	pid_t writer;
+	int lock;
+
+	(void)state;
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	snprintf(other.user, sizeof(other.user), "%0200d", 7);
+	other.n_members = NSB_ENTRY_MEMBERS_MAX;
+	writer = fork();
+	if (writer == 0)
+		for (;;)
+			if (nsb_registry_write(boxes, &other, NULL) < 0 || nsb_registry_write(boxes, &entry, NULL) < 0)
+				_exit(1);
+	for (int i = 0; i < 3000; i++) {
+		assert_int_equal(nsb_registry_read(boxes, entry.id, &got), 0);
+		assert_true(strcmp(got.user, entry.user) == 0 || strcmp(got.user, other.user) == 0);
+	}
+	assert_int_equal(waitpid(writer, NULL, WNOHANG), 0);
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+	close(lock);
+}
+
+static void list(void **state)
+{
+	char(*ids)[NSB_ID_LENGTH + 8];
+	size_t n;
+	int lock;
+
+	(void)state;
+	assert_int_equal(nsb_registry_list(boxes, &ids, &n), 0);
+	assert_int_equal(n, 0);
+	free(ids);
+	for (int i = 40; i > 0; i--) {
+		char id[NSB_ID_LENGTH + 1];
+
+		snprintf(id, sizeof(id), "list%06d", i);
+		make_entry(id, NSB_STATE_READY, &lock);
+		close(lock);
+	}
+	/* half-made, and what is none of ours */
+	assert_int_equal(mkdirat(boxes, ".zzzzzzzzzz", 0700), 0);
+	assert_int_equal(mkdirat(boxes, "UPPERCASES", 0700), 0);
+	assert_int_equal(mkdirat(boxes, "short", 0700), 0);
+	assert_int_equal(mkdirat(boxes, "elevencharss", 0700), 0);
+	assert_int_equal(mkdirat(boxes, "..zzzzzzzzzz", 0700), 0);
+	for (int twice = 0; twice < 2; twice++) { /* the position of `boxes` is not moved */
+		assert_int_equal(nsb_registry_list(boxes, &ids, &n), 0);
+		assert_int_equal(n, 41);
+		assert_string_equal(ids[0], ".zzzzzzzzzz");
+		assert_string_equal(ids[1], "list000001");
+		assert_string_equal(ids[40], "list000040");
+		free(ids);
+	}
+}
+
+/* What a maker leaves that was killed at each point before the rename. */
+static void half_made(void **state)
+{
+	static const char *const files[] = { NULL, "lock", "state.new", "state" };
+	char path[64];
+	int lock;
+
+	(void)state;
+	assert_int_equal(mkdirat(boxes, ".bbbbbbbbbb", 0700), 0);
+	for (size_t i = 0; i < 4; i++) {
+		nsb_entry got;
+
+		if (files[i] != NULL) {
+			snprintf(path, sizeof(path), ".bbbbbbbbbb/%s", files[i]);
+			assert_int_equal(close(openat(boxes, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+		}
+		assert_true(nsb_registry_read(boxes, ".bbbbbbbbbb", &got) < 0);
+		/* the same id is refused as long as it lies there, and nothing of it is touched */
+		snprintf(entry.id, sizeof(entry.id), "bbbbbbbbbb");
+		assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), -EEXIST);
+		assert_int_equal(nsb_registry_lock(boxes, ".bbbbbbbbbb", &lock), files[i] == NULL ? -ENOENT : 0);
+		if (files[i] != NULL)
+			close(lock);
+	}
+	assert_int_equal(nsb_registry_remove(boxes, ".bbbbbbbbbb"), 0);
+	assert_int_equal(faccessat(boxes, ".bbbbbbbbbb", F_OK, 0), -1);
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	close(lock);
+}
+
+static void remove_entry(void **state)
+{
+	int lock;
+
+	(void)state;
+	make_entry("aaaaaaaaaa", NSB_STATE_READY, &lock);
+	close(lock);
+	assert_int_equal(nsb_registry_remove(boxes, "aaaaaaaaaa"), 0);
+	assert_int_equal(nsb_registry_remove(boxes, "aaaaaaaaaa"), 0); /* gone is no error */
+	/* what is not ours stays */
+	make_entry("aaaaaaaaaa", NSB_STATE_READY, &lock);
+	close(lock);
+	assert_int_equal(mkdirat(boxes, "aaaaaaaaaa/other", 0700), 0);
+	assert_int_equal(nsb_registry_remove(boxes, "aaaaaaaaaa"), -ENOTEMPTY);
+	assert_int_equal(unlinkat(boxes, "aaaaaaaaaa/other", AT_REMOVEDIR), 0);
+	assert_int_equal(nsb_registry_remove(boxes, "aaaaaaaaaa"), 0);
+	/* no symbolic link is followed */
+	assert_int_equal(mkdir("elsewhere", 0700), 0);
+	assert_int_equal(close(open("elsewhere/state", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	assert_int_equal(symlinkat("../../elsewhere", boxes, "cccccccccc"), 0);
+	assert_true(nsb_registry_remove(boxes, "cccccccccc") < 0);
+	assert_int_equal(access("elsewhere/state", F_OK), 0);
+}
+
+/* A full disk or a bad value: nothing of the attempt remains. */
+static void create_fails(void **state)
+{
+	nsb_error error = { 0 };
+	char(*ids)[NSB_ID_LENGTH + 8];
+	size_t n;
+	int lock = -1;
+
+	(void)state;
+	snprintf(entry.user, sizeof(entry.user), "a\nb");
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, &error), -EINVAL);
+	assert_true(error.words[0] != '\0');
+	assert_int_equal(lock, -1);
+	assert_int_equal(nsb_registry_list(boxes, &ids, &n), 0);
+	assert_int_equal(n, 0);
+	free(ids);
+}
+
+/* --- damaged files --- */
+
+static char *text_of(const nsb_entry *of, size_t *ret_size)
+{
+	char *text;
+
+	assert_int_equal(nsb_entry_format(of, &text, ret_size), 0);
+	assert_int_equal(strlen(text), *ret_size);
+	return text;
+}
+
+static void put_state(const char *text, size_t size)
+{
+	int fd = openat(boxes, "k3j5h7g9fx/state", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(nsb_write_all(fd, text, size), 0);
+	close(fd);
+}
+
+static void damaged_files(void **state)
+{
+	size_t size;
+	char *text = text_of(&entry, &size);
+	nsb_entry got = { .uid = 7 };
+	int lock;
+
+	(void)state;
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	for (size_t length = 0; length < size; length++) {
+		put_state(text, length);
+		assert_int_equal(nsb_registry_read(boxes, entry.id, &got), -EBADMSG);
+	}
+	assert_int_equal(got.uid, 7); /* written only on success */
+	put_state("nsbox 99999\nend\n", 16);
+	assert_int_equal(nsb_registry_read(boxes, entry.id, &got), -EPROTO);
+	text = realloc(text, NSB_ENTRY_TEXT_MAX + 1);
+	memset(text, 'x', NSB_ENTRY_TEXT_MAX + 1);
+	put_state(text, NSB_ENTRY_TEXT_MAX + 1);
+	assert_true(nsb_registry_read(boxes, entry.id, &got) < 0);
+	assert_int_equal(unlinkat(boxes, "k3j5h7g9fx/state", 0), 0);
+	assert_int_equal(nsb_registry_read(boxes, entry.id, &got), -ENOENT);
+	assert_int_equal(symlinkat("/etc/passwd", boxes, "k3j5h7g9fx/state"), 0);
+	assert_int_equal(nsb_registry_read(boxes, entry.id, &got), -ELOOP);
+	assert_int_equal(nsb_registry_read(boxes, "nosuchboxx", &got), -ENOENT);
+	free(text);
+	close(lock);
+}
+
+/* --- the text --- */
+
+static int parse(const char *text)
+{
+	nsb_entry got;
+
+	return nsb_entry_parse(text, strlen(text), &got);
+}
+
+static void text_round_trip(void **state)
+{
+	nsb_entry full, got, empty = { .id = "aaaaaaaaaa" };
+	size_t size;
+	char *text = text_of(&entry, &size);
+
+	(void)state;
+	assert_int_equal(nsb_entry_parse(text, size, &got), 0);
+	assert_same_entry(&entry, &got);
+	free(text);
+	text = text_of(&empty, &size);
+	assert_int_equal(nsb_entry_parse(text, size, &got), 0);
+	assert_same_entry(&empty, &got);
+	free(text);
+	/* everything as long as it may be: must fit into the file */
+	full = entry;
+	memset(full.user, 'u', sizeof(full.user) - 1);
+	memset(full.rhost, 'r', sizeof(full.rhost) - 1);
+	full.n_members = NSB_ENTRY_MEMBERS_MAX;
+	for (size_t i = 0; i < full.n_members; i++)
+		full.members[i] = (nsb_process){ INT32_MAX, UINT64_MAX };
+	full.n_cgroups = NSB_ENTRY_CGROUPS_MAX;
+	for (size_t i = 0; i < full.n_cgroups; i++) {
+		memset(full.cgroups[i], 0, sizeof(full.cgroups[i]));
+		memset(full.cgroups[i], '/', sizeof(full.cgroups[i]) - 1);
+	}
+	text = text_of(&full, &size);
+	assert_true(size < NSB_ENTRY_TEXT_MAX);
+	assert_int_equal(nsb_entry_parse(text, size, &got), 0);
+	assert_same_entry(&full, &got);
+	free(text);
+}
+
+static void text_control_characters(void **state)
+{
+	static const char bad[] = "\n\t\r\x1b\x01\x7f";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) - 1; i++) {
+		char *text;
+		size_t size;
+
+		fill_entry();
+		entry.rhost[2] = bad[i];
+		assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
+		fill_entry();
+		entry.cgroups[1][3] = bad[i];
+		assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
+	}
+}
+
+static void text_faults(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"end\n",
+		"nsbox 1\n",
+		"nsbox 1\nend\n", /* no id */
+		"nsbox 1\nid aaaaaaaaaa\n",
+		"nsbox 1\nid aaaaaaaaaa\nend",
+		"nsbox 1\nid aaaaaaaaaa\nend\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nend\nuid 1\n",
+		"nsbox 1\nid aaaaaaaaaa\nend\n\n",
+		"nsbox 1x\nid aaaaaaaaaa\nend\n",
+		"nsbox 1 \nid aaaaaaaaaa\nend\n",
+		"nsbox  1\nid aaaaaaaaaa\nend\n",
+		"nsbox +1\nid aaaaaaaaaa\nend\n",
+		"nsbox\nid aaaaaaaaaa\nend\n",
+		"\nnsbox 1\nid aaaaaaaaaa\nend\n",
+		"nsbox 1\n\nid aaaaaaaaaa\nend\n",
+		"nsbox 1\nid aaaaaaaaa\nend\n",
+		"nsbox 1\nid aaaaaaaaaaa\nend\n",
+		"nsbox 1\nid AAAAAAAAAA\nend\n",
+		"nsbox 1\nid ../../../x\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nid bbbbbbbbbb\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nuid 1\nuid 2\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nuid\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nuid \nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nuid -1\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nuid 1 \nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nuid 1x\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nuid 4294967296\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nstarted 18446744073709551616\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nwhat 1\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ninit 1\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ninit 1 2 3\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ninit 1 2 \nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ninit 2147483648 1\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ninit -1 1\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ninodes 1 2 3 4 5 6 7\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ninodes 1 2 3 4 5 6 7 8 9\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ncgroups relative\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ncgroups \nend\n",
+		"nsbox 1\nid aaaaaaaaaa\ncgroups /a\tb\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nut_id abcde\nend\n",
+		"nsbox 1\nid aaaaaaaaaa\nuser a\rb\nend\n",
+		"nsbox 1\r\nid aaaaaaaaaa\r\nend\r\n",
+	};
+	int wrong = 0;
+
+	(void)state;
+	assert_int_equal(parse("nsbox 1\nid aaaaaaaaaa\nend\n"), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (parse(bad[i]) != -EBADMSG) {
+			print_error("taken: %s", bad[i]);
+			wrong++;
+		}
+	assert_int_equal(wrong, 0);
+	assert_int_equal(parse("nsbox 2\nid aaaaaaaaaa\nend\n"), -EPROTO);
+	assert_int_equal(parse("nsbox 0\nwhatever\nend\n"), -EPROTO);
+}
+
+static void text_too_many(void **state)
+{
+	static const struct {
+		const char *line;
+		size_t max;
+	} rows[] = { { "members 1 2\n", NSB_ENTRY_MEMBERS_MAX }, { "cgroups /a\n", NSB_ENTRY_CGROUPS_MAX } };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++)
+		for (size_t n = rows[i].max; n <= rows[i].max + 1; n++) {
+			char *text = malloc(NSB_ENTRY_TEXT_MAX);
+
+			strcpy(text, "nsbox 1\nid aaaaaaaaaa\n");
+			for (size_t j = 0; j < n; j++)
+				strcat(text, rows[i].line);
+			strcat(text, "end\n");
+			assert_int_equal(parse(text), n == rows[i].max ? 0 : -EBADMSG);
+			free(text);
+		}
+}
+
+static void text_with_nul(void **state)
+{
+	static const char text[] = "nsbox 1\nid aaaaaaaaaa\nuser a\0b\nend\n";
+	nsb_entry got;
+
+	(void)state;
+	assert_int_equal(nsb_entry_parse(text, sizeof(text) - 1, &got), -EBADMSG);
+}
+
+/* --- ids and processes --- */
+
+static void ids(void **state)
+{
+	static const char *const bad[] = { "", "aaaaaaaaa", "aaaaaaaaaaa", "Aaaaaaaaaa", "aaaaaaaaa.", "aaaa/aaaaa", "aaaaaaaaa\n" };
+	char id[NSB_ID_LENGTH + 1], other[NSB_ID_LENGTH + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(nsb_id_valid(bad[i]));
+	assert_true(nsb_id_valid("abcxyz0189"));
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(nsb_id_make(id), 0);
+		assert_true(nsb_id_valid(id));
+		assert_null(strpbrk(id, "01lo")); /* survives being read out */
+		assert_int_equal(nsb_id_make(other), 0);
+		assert_string_not_equal(id, other);
+	}
+}
+
+static void process_start(void **state)
+{
+	uint64_t own = nsb_process_start(getpid());
+	pid_t child;
+	int status;
+
+	(void)state;
+	assert_true(own > 0);
+	assert_true(nsb_process_start(1) <= own);
+	/* a name that looks like the fields behind it */
+	prctl(PR_SET_NAME, ") R 1 (x) 9 9");
+	assert_true(nsb_process_start(getpid()) == own);
+	prctl(PR_SET_NAME, "test_registry");
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(nsb_process_start(child) == 0);
+	assert_true(nsb_process_start(-1) == 0);
+}
+
+static void process_open(void **state)
+{
+	nsb_process self = { getpid(), nsb_process_start(getpid()) }, other = self;
+	pid_t child;
+	int fd = nsb_process_open(&self);
+
+	(void)state;
+	assert_true(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+	close(fd);
+	other.start++; /* the pid is another one's now */
+	assert_int_equal(nsb_process_open(&other), -ESRCH);
+	other.pid = 0;
+	assert_int_equal(nsb_process_open(&other), -ESRCH);
+	other.pid = -1;
+	assert_int_equal(nsb_process_open(&other), -ESRCH);
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	other = (nsb_process){ child, nsb_process_start(child) };
+	waitpid(child, NULL, 0);
+	assert_int_equal(nsb_process_open(&other), -ESRCH);
+	/* what a vanished process's start reads as must match nobody */
+	other.start = 0;
+	assert_int_equal(nsb_process_open(&other), -ESRCH);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, make_base, remove_base)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(open_without_create),
+		TEST(directory_modes),
+		TEST(directory_umask),
+		TEST(directory_taken),
+		TEST(create_and_read),
+		TEST(create_twice),
+		TEST(write_again),
+		TEST(holders),
+		TEST(killed_holder),
+		TEST(fork_does_not_inherit),
+		TEST(removed_meanwhile),
+		TEST(race),
+		TEST(replaced_whole),
+		TEST(list),
+		TEST(half_made),
+		TEST(remove_entry),
+		TEST(create_fails),
+		TEST(damaged_files),
+		TEST(text_round_trip),
+		TEST(text_control_characters),
+		TEST(text_faults),
+		TEST(text_too_many),
+		TEST(text_with_nul),
+		cmocka_unit_test(ids),
+		cmocka_unit_test(process_start),
+		cmocka_unit_test(process_open),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
