@@ -12,6 +12,9 @@
 
 #include "common/fd-util.h"
 
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC 0x65735546
+#endif
 #define LINKS_MAX 40 /* as the kernel's MAXSYMLINKS, path_resolution(7) */
 
 typedef struct walk {
@@ -26,9 +29,8 @@ typedef struct walk {
 
 bool nsb_stat_trusted(const struct stat *st)
 {
-	mode_t foreign = S_IWOTH | (st->st_gid == 0 ? 0 : S_IWGRP);
-
-	return st->st_uid == 0 && (S_ISLNK(st->st_mode) || (st->st_mode & foreign) == 0);
+	/* the group's bit also where the group is root's: with an ACL it is the mask of what other users may (acl(5)) */
+	return st->st_uid == 0 && (S_ISLNK(st->st_mode) || (st->st_mode & (S_IWGRP | S_IWOTH)) == 0);
 }
 
 static void walk_close(walk *w)
@@ -112,9 +114,12 @@ static int walk_link(walk *w, int link, const struct stat *st, const char *name,
 
 	if (w->flags & NSB_PATH_NO_SYMLINKS)
 		return nsb_error_set(error, ELOOP, "%s/%s is a symbolic link where none may be", w->done, name);
-	if (fstatfs(link, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
+	if (fstatfs(link, &fs) < 0)
+		return nsb_error_set(error, errno, "cannot look at the symbolic link %s/%s", w->done, name);
+	if (fs.f_type == PROC_SUPER_MAGIC)
 		return nsb_error_set(error, ELOOP, "%s/%s is a link of /proc, which is not followed", w->done, name);
-	if (!w->trusted || st->st_uid != 0)
+	/* on FUSE every owner is what the user who mounted it says */
+	if (!w->trusted || st->st_uid != 0 || fs.f_type == FUSE_SUPER_MAGIC)
 		return nsb_error_set(error, ELOOP,
 				     "%s/%s is a symbolic link that somebody other than root could have made", w->done,
 				     name);

@@ -223,6 +223,8 @@ static int parse_line(char *line, nsb_entry *entry)
 int nsb_entry_parse(const char *text, size_t size, nsb_entry *ret)
 {
 	NSB_FREE char *copy = NULL;
+	NSB_FREE char *again = NULL;
+	size_t again_size;
 	nsb_entry entry = { 0 };
 	unsigned version;
 	char *line, *save = NULL;
@@ -244,7 +246,12 @@ int nsb_entry_parse(const char *text, size_t size, nsb_entry *ret)
 		r = parse_line(line, &entry);
 	if (r == 0 && (line == NULL || strtok_r(NULL, "\n", &save) != NULL || !nsb_id_valid(entry.id)))
 		r = -EBADMSG;
+	/* what would not be written so was not written by us, and half of it is not believed either */
+	if (r == 0)
+		r = nsb_entry_format(&entry, &again, &again_size);
+	if (r == 0 && (again_size != size || memcmp(again, text, size) != 0))
+		r = -EBADMSG;
 	if (r == 0)
 		*ret = entry;
-	return r;
+	return r == -EINVAL ? -EBADMSG : r;
 }

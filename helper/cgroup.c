@@ -18,7 +18,6 @@
 #include "common/protocol.h"
 
 #define MONITORS "monitors"
-#define TEXT_MAX (256 * 1024) /* of mountinfo: about 1500 mounts */
 
 /* The fields of a mountinfo line that matter here, proc_pid_mountinfo(5). */
 typedef struct mount_line {
@@ -81,7 +80,8 @@ static bool find_own_path(const char *self_cgroup, int version, char *ret, size_
 		if (path == NULL)
 			continue;
 		*path++ = '\0';
-		if (version == 1 ? has_word(controllers + 1, "pids") : strcmp(line, "0") == 0 && controllers[1] == '\0') {
+		*controllers++ = '\0';
+		if (version == 1 ? has_word(controllers, "pids") : strcmp(line, "0") == 0 && controllers[0] == '\0') {
 			snprintf(ret, size, "%s", path);
 			return true;
 		}
@@ -155,20 +155,44 @@ static bool has_pids(const nsb_cgroup_tree *tree)
 	return has_word(text, "pids");
 }
 
+/* The lines of a file that hold `word`, as one text in *ret (the caller frees). The whole may be of any size: a user with
+ * fusermount(1) makes a thousand mounts with names of 4 kB. */
+static int read_lines(const char *path, const char *word, char **ret, nsb_error *error)
+{
+	FILE *in = fopen(path, "re");
+	NSB_FREE char *line = NULL;
+	size_t room = 0, size;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &size);
+	int r = in == NULL || out == NULL ? -errno : 0;
+
+	while (r == 0 && getline(&line, &room, in) > 0)
+		if (strstr(line, word) != NULL)
+			fputs(line, out);
+	if (r == 0 && (ferror(in) || ferror(out)))
+		r = -EIO;
+	if (in != NULL)
+		fclose(in);
+	if (out != NULL && fclose(out) != 0 && r == 0)
+		r = -errno;
+	if (r < 0) {
+		free(text);
+		return nsb_error_set(error, r, "cannot read %s: %s", path, strerror(-r));
+	}
+	*ret = text;
+	return 0;
+}
+
 int nsb_cgroup_find(const char *limit, nsb_cgroup_tree *ret, nsb_error *error)
 {
-	NSB_FREE char *mountinfo = malloc(TEXT_MAX);
-	char self[16384];
-	ssize_t n;
-	int r;
+	NSB_FREE char *mountinfo = NULL;
+	NSB_FREE char *self = NULL;
+	int r = read_lines("/proc/self/mountinfo", " - cgroup", &mountinfo, error);
 
-	if (mountinfo == NULL)
-		return -ENOMEM;
-	n = nsb_read_text_at(AT_FDCWD, "/proc/self/mountinfo", mountinfo, TEXT_MAX);
-	if (n >= 0)
-		n = nsb_read_text_at(AT_FDCWD, "/proc/self/cgroup", self, sizeof(self));
-	if (n < 0)
-		return nsb_error_set(error, (int)n, "cannot read /proc/self/mountinfo and cgroup: %s", strerror((int)-n));
+	if (r == 0)
+		r = read_lines("/proc/self/cgroup", ":", &self, error);
+	if (r < 0)
+		return r;
 	r = nsb_cgroup_choose(mountinfo, self, ret, error);
 	if (r < 0)
 		return r;

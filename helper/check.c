@@ -31,6 +31,9 @@ int check_kernel(nsb_error *error)
 		{ "open_tree", SYS_open_tree, "5.2" },	       { "move_mount", SYS_move_mount, "5.2" },
 		{ "fsopen", SYS_fsopen, "5.2" },	       { "fsmount", SYS_fsmount, "5.2" },
 		{ "mount_setattr", SYS_mount_setattr, "5.12" }, { "close_range", SYS_close_range, "5.9" },
+		{ "fsconfig", SYS_fsconfig, "5.2" },	       { "pidfd_send_signal", SYS_pidfd_send_signal, "5.1" },
+		{ "statx", SYS_statx, "4.11" },		       { "execveat", SYS_execveat, "3.19" },
+		{ "setns", SYS_setns, "3.0" },
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
@@ -93,7 +96,7 @@ static const char *const trusted_places[] = {
 	"/", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64",
 	"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/etc/ld.so.preload", "/etc/ld.so.cache",
 	"/etc/ld.so.conf.d", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/profile", "/etc/environment",
-	"/usr/lib/locale", "/usr/lib/x86_64-linux-gnu/gconv", "/var", "/var/log",
+	"/usr/lib/locale", "/usr/lib/x86_64-linux-gnu/gconv",
 };
 
 static int check_trusted(int root, const char *name, nsb_error *error)
@@ -175,7 +178,7 @@ static int check_sources(nsb_box *box)
 		if (step->op != NSB_OP_BIND || (step->flags & NSB_STEP_SOURCE_IN_BOX))
 			continue;
 		fd = nsb_path_open(host, step->src, 0, NULL, NULL, &why);
-		if (fd >= 0 || (fd == -ENOENT && (step->flags & NSB_STEP_OPTIONAL)))
+		if (fd >= 0 || ((fd == -ENOENT || fd == -ELOOP) && (step->flags & NSB_STEP_OPTIONAL)))
 			continue;
 		if (step->origin.file != NULL)
 			return nsb_error_set(&box->error, fd, "%s:%u: cannot bind %s: %s", step->origin.file,
@@ -211,10 +214,8 @@ static const char *planned_limit(const nsb_plan *plan)
 
 int check_box(nsb_box *box)
 {
-	int r = check_kernel(&box->error);
+	int r = capabilities_check(&box->error);
 
-	if (r == 0)
-		r = capabilities_check(&box->error);
 	if (r == 0)
 		r = check_not_chrooted(&box->error);
 	if (r == 0)

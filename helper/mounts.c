@@ -330,7 +330,8 @@ int mounts_bind(nsb_box *box, const nsb_step *step)
 	nsb_error error = { 0 };
 	NSB_CLOSE int source = nsb_path_open(top, step->src, 0, NULL, NULL, &error);
 
-	if (source == -ENOENT && (step->flags & NSB_STEP_OPTIONAL))
+	/* ELOOP: a link that anybody could have made, as in /tmp. It must not keep everybody out. */
+	if ((source == -ENOENT || source == -ELOOP) && (step->flags & NSB_STEP_OPTIONAL))
 		return 0;
 	if (source < 0)
 		return nsb_error_set(&box->error, source, "%s", error.words);

@@ -82,7 +82,9 @@ static int decide(nsb_box *box)
 	int r;
 
 	build_enter(box, NSB_STAGE_LOCK_DOWN);
-	r = lock_down(SOCKET, &box->error);
+	r = check_kernel(&box->error);
+	if (r == 0)
+		r = lock_down(SOCKET, &box->error);
 	if (r < 0)
 		return r;
 	/* The stages up to check ask name services and walk paths that users can make slow (FUSE). Nothing is made yet, so
@@ -112,7 +114,9 @@ static int decide(nsb_box *box)
 static int start_guard(nsb_box *box)
 {
 	char *const arguments[] = { (char *)"nsbox-monitor", (char *)"guard", box->session.id, NULL };
-	pid_t between;
+	volatile int err = 0; /* written by the child of vfork(2), which shares it */
+	pid_t between, guard;
+	int status;
 
 	if (pipe2(box->life, O_CLOEXEC) < 0)
 		return nsb_error_set(&box->error, errno, "cannot make the life pipe: %s", strerror(errno));
@@ -120,17 +124,21 @@ static int start_guard(nsb_box *box)
 	if (between < 0)
 		return nsb_error_set(&box->error, errno, "cannot start the guard: %s", strerror(errno));
 	if (between > 0) {
-		waitpid(between, NULL, 0);
+		if (waitpid(between, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+			return nsb_error_set(&box->error, WIFEXITED(status) ? WEXITSTATUS(status) : EIO,
+					     "cannot start the guard (" NSB_LIBEXECDIR "/nsbox-monitor)");
 		return 0;
 	}
-	if (vfork() == 0) {
-		if (dup2(box->life[0], NSB_INIT_FD_LIFE) < 0) /* takes the place of the socket */
-			_exit(127);
-		syscall(SYS_close_range, NSB_INIT_FD_LIFE + 1, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
-		syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
+	guard = vfork();
+	if (guard == 0) {
+		/* the pipe takes the place of the socket */
+		if (dup2(box->life[0], NSB_INIT_FD_LIFE) >= 0 &&
+		    syscall(SYS_close_range, NSB_INIT_FD_LIFE + 1, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) == 0)
+			syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
+		err = errno;
 		_exit(127);
 	}
-	_exit(0);
+	_exit(guard < 0 ? errno : err);
 }
 
 /* Before the first effect: out of the application's cgroup, and somebody who cleans whatever happens to us. */
@@ -162,7 +170,7 @@ static int wait_running(nsb_box *box)
 	n = recv(box->status[0], &theirs, sizeof(theirs), MSG_DONTWAIT);
 	if (n == 1 && *(char *)&theirs == NSB_INIT_RUNNING)
 		return 0;
-	if (n == sizeof(theirs) && memchr(theirs.words, '\0', sizeof(theirs.words)) != NULL) {
+	if (n == sizeof(theirs) && theirs.err > 0 && memchr(theirs.words, '\0', sizeof(theirs.words)) != NULL) {
 		box->error = theirs;
 		return -theirs.err;
 	}

@@ -90,7 +90,8 @@ static bool told_to_end(int signals)
 	bool told = false;
 
 	while (read(signals, &info, sizeof(info)) == sizeof(info))
-		told |= info.ssi_signo == SIGTERM && info.ssi_pid == 0;
+		/* a number queued by sigqueue(3) could claim any pid */
+		told |= info.ssi_signo == SIGTERM && info.ssi_code == SI_USER && info.ssi_pid == 0;
 	return told;
 }
 

@@ -68,8 +68,9 @@ static int catch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* Waits until the application is no member any more. */
-static void wait_for_leave(int socket, int app, int signals)
+/* Waits until the application is no member any more. Once the socket is gone, the end of PID 1 counts as well: an
+ * application that lost the socket ends the box by killing PID 1. */
+static void wait_for_leave(int socket, int app, int signals, int init)
 {
 	struct pollfd wanted[] = { { .fd = app, .events = POLLIN },
 				   { .fd = socket, .events = POLLIN },
@@ -80,11 +81,11 @@ static void wait_for_leave(int socket, int app, int signals)
 			return;
 		if (wanted[0].revents != 0 || wanted[2].revents != 0)
 			return;
-		if (wanted[1].revents != 0) {
-			if (nsb_hear(socket, nsb_now(), NSB_SAY_LEAVE) == 0)
-				return;
-			wanted[1].fd = -1; /* closed, or not our language: only the pidfd counts from here on */
-		}
+		if (wanted[1].revents == 0)
+			continue;
+		if (wanted[1].fd == init || nsb_hear(socket, nsb_now(), NSB_SAY_LEAVE) == 0)
+			return;
+		wanted[1].fd = init; /* closed, or not our language */
 	}
 }
 
@@ -105,7 +106,7 @@ int main(int argc, char **argv)
 	signals = catch_signals();
 	/* Not heard: the application gave up waiting or is gone. It is no member then, so the box ends at once. */
 	if (nsb_say(socket, NSB_SAY_COMMITTED) == 0)
-		wait_for_leave(socket, app, signals);
+		wait_for_leave(socket, app, signals, init);
 	close(socket);
 	if (init >= 0 && syscall(SYS_pidfd_send_signal, init, SIGTERM, NULL, 0) == 0)
 		poll(&gone, 1, stop_timeout);

@@ -16,6 +16,7 @@
 #include "common/fd-util.h"
 
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
+#define LINE_MAX_SIZE (64 * 1024 * 1024) /* bytes of one entry of the name service */
 
 static bool printable(const char *text)
 {
@@ -94,7 +95,33 @@ static int find_app(nsb_box *box)
 	app = (nsb_process){ .pid = peer.pid, .start = nsb_process_start(peer.pid) };
 	box->session.app_pid = peer.pid;
 	box->app = nsb_process_open(&app);
-	return box->app < 0 ? nsb_error_set(&box->error, box->app, "the application is gone") : 0;
+	return box->app < 0 ? nsb_error_set(&box->error, box->app, "cannot watch the application: %s", strerror(-box->app))
+			    : 0;
+}
+
+/* The name of a group, NULL if it has none. A name service that fails is an error, not a group without a name: `users =
+ * @group` would match nobody then, and the session would run without a box. */
+static int group_name(gid_t gid, char **ret)
+{
+	size_t size = 4096; /* grown: a line names all members */
+
+	for (;;) {
+		NSB_FREE char *buffer = malloc(size);
+		struct group group, *found = NULL;
+		int r;
+
+		if (buffer == NULL)
+			return -ENOMEM;
+		r = getgrgid_r(gid, &group, buffer, size, &found);
+		if (r == ERANGE && size < LINE_MAX_SIZE) {
+			size *= 4;
+			continue;
+		}
+		if (found == NULL && r != 0 && r != ENOENT && r != ESRCH)
+			return -r;
+		*ret = found != NULL ? strdup(group.gr_name) : NULL;
+		return found != NULL && *ret == NULL ? -ENOMEM : 0;
+	}
 }
 
 static int look_up_groups(nsb_session *s)
@@ -116,16 +143,12 @@ static int look_up_groups(nsb_session *s)
 	if (s->groups == NULL)
 		return -ENOMEM;
 	for (int i = 0; i < n; i++) {
-		struct group group, *found = NULL;
-		char buffer[65536];
+		int r = group_name(gids[i], &s->groups[i].name);
 
+		if (r < 0)
+			return r;
 		s->groups[i].gid = gids[i];
 		s->n_groups++;
-		if (getgrgid_r(gids[i], &group, buffer, sizeof(buffer), &found) == 0 && found != NULL) {
-			s->groups[i].name = strdup(group.gr_name);
-			if (s->groups[i].name == NULL)
-				return -ENOMEM;
-		}
 	}
 	return 0;
 }

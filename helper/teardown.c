@@ -116,9 +116,13 @@ int teardown_end(const char *id, int life, int init)
 /* An entry is renamed within a millisecond of its making; an old temporary name is left from a crash. */
 static bool sweep_half_made(int boxes, const char *name)
 {
+	NSB_CLOSE int lock = -1;
 	struct stat st;
 
 	if (fstatat(boxes, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || time(NULL) - st.st_mtime < HALF_MADE_AGE)
+		return false;
+	/* old by a clock that was just set, perhaps: its maker would hold the lock */
+	if (nsb_registry_lock(boxes, name, &lock) == -EAGAIN)
 		return false;
 	return nsb_registry_remove(boxes, name) == 0;
 }

@@ -55,12 +55,14 @@ static char *item(pam_handle_t *pamh, int type)
 	return (char *)value;
 }
 
-int facts_gather(pam_handle_t *pamh, const nsb_words *words, nsb_verb verb, char *id, nsb_request *ret)
+int facts_gather(pam_handle_t *pamh, const nsb_words *words, nsb_verb verb, char *id, nsb_request *ret,
+		 nsb_error *error)
 {
 	const char *cache = pam_getenv(pamh, "KRB5CCNAME");
+	int r = nsb_id_make(id);
 
-	if (nsb_id_make(id) < 0)
-		return PAM_SYSTEM_ERR;
+	if (r < 0)
+		return nsb_error_set(error, r, "cannot make an id for the session: getrandom: %s", strerror(-r));
 	*ret = (nsb_request){
 		.verb = verb,
 		.flags = words->debug ? NSB_REQUEST_DEBUG : 0,
@@ -73,7 +75,7 @@ int facts_gather(pam_handle_t *pamh, const nsb_words *words, nsb_verb verb, char
 		.profile = (char *)words->profile,
 		.conf = (char *)words->conf,
 	};
-	return ret->user[0] != '\0' ? PAM_SUCCESS : PAM_USER_UNKNOWN;
+	return ret->user[0] != '\0' ? 0 : nsb_error_set(error, EINVAL, "the application set no user name (PAM_USER)");
 }
 
 bool facts_boxed(void)

@@ -19,8 +19,9 @@ typedef struct nsb_words {
 int facts_words(int argc, const char **argv, nsb_words *ret, nsb_error *error);
 
 /* Gathers who logs in, from where, on which terminal. The strings of *ret belong to libpam or to `words`, except `id`, a
- * buffer of the caller's (NSB_ID_LENGTH + 1). PAM result code. */
-int facts_gather(pam_handle_t *pamh, const nsb_words *words, nsb_verb verb, char *id, nsb_request *ret);
+ * buffer of the caller's (NSB_ID_LENGTH + 1). -EINVAL without a user, -errno of getrandom(2); a sentence in `error`. */
+int facts_gather(pam_handle_t *pamh, const nsb_words *words, nsb_verb verb, char *id, nsb_request *ret,
+		 nsb_error *error);
 
 /* Whether this process is in a box already: /run/host/container-manager, which only root can make, says "nsbox". */
 bool facts_boxed(void);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pam_nsbox/join.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
@@ -153,6 +157,7 @@ static void restore_directory(const nsb_membership *m, uid_t uid, gid_t gid)
 	NSB_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	NSB_CLOSE int there = -1;
 	NSB_CLOSE int other = -1;
+	int dumpable = prctl(PR_GET_DUMPABLE);
 	struct stat st;
 
 	if (m->directory[0] == '\0' || root < 0)
@@ -168,6 +173,42 @@ static void restore_directory(const nsb_membership *m, uid_t uid, gid_t gid)
 		other = nsb_close(other);
 	setfsuid(geteuid());
 	setfsgid(getegid());
+	/* changing the ids has cleared it, prctl(2) */
+	if (dumpable == 1)
+		prctl(PR_SET_DUMPABLE, 1);
+}
+
+/* Whether a descriptor leads to the host's tree, or to its namespaces and groups, from wherever it is used. */
+static bool leads_out(int fd)
+{
+	static const long kernel[] = { 0x6e736673 /* nsfs */, 0x27e0eb /* cgroup */, 0x63677270 /* cgroup2 */,
+				       PROC_SUPER_MAGIC };
+	struct statfs fs;
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fstat(fd, &st) < 0)
+		return false;
+	if (S_ISDIR(st.st_mode) || (flags & O_PATH))
+		return true;
+	for (size_t i = 0; i < sizeof(kernel) / sizeof(kernel[0]); i++)
+		if (fstatfs(fd, &fs) == 0 && fs.f_type == kernel[i])
+			return true;
+	return false;
+}
+
+/* su hands the descriptors of its caller down to the shell: a directory among them would lead out of the box. Closed at
+ * exec only, since the application may need it. `list`: the host's /proc/self/fd, which the box's /proc does not have. */
+static void close_ways_out(DIR *list)
+{
+	const struct dirent *entry;
+
+	while ((entry = readdir(list)) != NULL) {
+		int fd = entry->d_name[0] == '.' ? -1 : atoi(entry->d_name);
+
+		if (fd >= 0 && leads_out(fd))
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+	}
 }
 
 static int prove_inside(const nsb_answer *answer, nsb_error *error)
@@ -225,11 +266,12 @@ static int enter(nsb_membership *m, const nsb_answer *answer, int socket, nsb_er
 	return r;
 }
 
-int join_box(nsb_answer *answer, int socket, nsb_membership **ret, nsb_error *error)
+int join_box(nsb_answer *answer, int socket, bool from_caller, nsb_membership **ret, nsb_error *error)
 {
+	DIR *list = from_caller ? opendir("/proc/self/fd") : NULL;
 	nsb_membership *m = membership_new();
 	nsb_held line, init;
-	int r = m == NULL ? -ENOMEM : watch_forks();
+	int r = m == NULL || (from_caller && list == NULL) ? -ENOMEM : watch_forks();
 
 	error->stage = NSB_STAGE_JOIN;
 	if (r == 0)
@@ -240,6 +282,10 @@ int join_box(nsb_answer *answer, int socket, nsb_membership **ret, nsb_error *er
 		r = save_own(m, answer->namespaces, error);
 	if (r == 0)
 		r = enter(m, answer, socket, error);
+	if (r == 0 && list != NULL)
+		close_ways_out(list);
+	if (list != NULL)
+		closedir(list);
 	if (r < 0) {
 		if (m != NULL)
 			join_forget(m);

@@ -39,11 +39,13 @@ typedef struct nsb_membership {
 /*
  * Moves this process into the box of `answer` and makes the box the monitor's: cgroup, one atomic setns(2), working
  * directory by name, JOINED, COMMITTED. Takes over `socket` and the descriptors of `answer` if it succeeds.
+ * `from_caller`: the application runs with what a caller of su handed down; descriptors that lead to the host's tree are
+ * then closed at exec.
  * Every descriptor is CLOEXEC, and is closed in children that fork (sshd's user child never execs).
  * On failure the process is where it was before, and -errno with a sentence is returned.
  * Sources: setns(2), pidfd_open(2), cgroups(7).
  */
-int join_box(nsb_answer *answer, int socket, nsb_membership **ret, nsb_error *error);
+int join_box(nsb_answer *answer, int socket, bool from_caller, nsb_membership **ret, nsb_error *error);
 
 /*
  * Takes this process back out and tells the monitor. Never waits for the box to end: PID 1 cannot finish dying before

@@ -106,7 +106,8 @@ int launch_helper(const nsb_request *request, nsb_answer *ret_answer, int *ret_s
 	/* so that the helper's end is the only one, and its death the end of the line */
 	theirs = nsb_close(theirs);
 	r = nsb_request_send(ours, request);
-	if (r < 0)
+	/* EPIPE: it refused before it read the question; its answer is waiting */
+	if (r < 0 && r != -EPIPE)
 		return nsb_error_set(error, r, "cannot ask nsbox-helper: %s", strerror(-r));
 	r = nsb_answer_receive(ours, deadline, ret_answer);
 	if (r == -EPIPE || r == -ECONNRESET)

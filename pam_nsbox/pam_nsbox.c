@@ -88,7 +88,6 @@ static int begin(pam_handle_t *pamh, int flags, int argc, const char **argv, nsb
 {
 	nsb_error error = { .stage = NSB_STAGE_LAUNCH };
 	const char *reason;
-	int r;
 
 	*words = (nsb_words){ .profile = "", .conf = "" };
 	*request = (nsb_request){ .id = (char *)"-", .user = (char *)"?" };
@@ -96,9 +95,8 @@ static int begin(pam_handle_t *pamh, int flags, int argc, const char **argv, nsb
 		pam_syslog(pamh, LOG_ERR, "%s", error.words);
 		return PAM_SERVICE_ERR;
 	}
-	r = facts_gather(pamh, words, verb, id, request);
-	if (r != PAM_SUCCESS) {
-		pam_syslog(pamh, LOG_ERR, "no user name, or no random numbers");
+	if (facts_gather(pamh, words, verb, id, request, &error) < 0) {
+		tell_refusal(pamh, flags, request, &error);
 		return PAM_SYSTEM_ERR;
 	}
 	reason = facts_out_of_scope(request);
@@ -170,7 +168,8 @@ static int join(pam_handle_t *pamh, int flags, const nsb_request *request, nsb_a
 		free(slot);
 		return PAM_BUF_ERR;
 	}
-	if (join_box(answer, *socket, &slot->membership, &error) < 0) {
+	if (join_box(answer, *socket, nsb_service_traits(request->service) & NSB_SERVICE_CALLER, &slot->membership,
+		     &error) < 0) {
 		tell_refusal(pamh, flags, request, &error);
 		return PAM_SYSTEM_ERR;
 	}

@@ -206,6 +206,7 @@ def test_two_handles(app, baseline, order):
     closes = [word for number in order for word in ("handle", str(number), "close")]
     lines = app("snapshot", "open", "handle", "1", "start", SERVICE, "bob", "open", *closes, "compare",
                 "end", "handle", "0" if order[-1] == 1 else "1", "end")
+    assert [line for line in lines if line.startswith("open")] == ["open 0", "open 0"], lines
     results = {number: line for number, line in zip(order, [line for line in lines if line.startswith("close")])}
     assert results == {0: "close 0", 1: f"close {IGNORE}"}, lines
     assert code(lines, "compare") == 0
@@ -284,7 +285,7 @@ def test_one_descriptor_reused(app, baseline, target, comes_back):
         number = next(fd for fd, name in new.items() if target in name)
         lines = until_ready(str(number))
         assert (code(lines, "open"), code(lines, "close")) == (0, 0), lines
-        assert os.readlink(f"/proc/{process.pid}/fd/{number}") .endswith("/null")
+        assert os.readlink(f"/proc/{process.pid}/fd/{number}").endswith("/null")
         assert differing(process.pid) == (set() if comes_back else JOINED_NAMESPACES)
         if comes_back:
             host.wait_until(lambda: not boxes(), what="the box ends")

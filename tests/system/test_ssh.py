@@ -65,6 +65,11 @@ def boxes():
     return host.find("nsbox-init")
 
 
+def wait_for_boxes(number):
+    """Boxes of logins before may still be ending."""
+    host.wait_until(lambda: len(boxes()) == number, timeout=STOP_TIMEOUT + LEAVE_MARGIN, what=f"{number} boxes")
+
+
 def box_of(sshd, user, opts=()):
     """(NSBOX_ID, namespaces) of a session."""
     script = "echo $NSBOX_ID; readlink /proc/self/ns/*"
@@ -168,6 +173,13 @@ def test_output_of_the_last_moment_arrives(boxed_two, sshd, baseline):
 # -- a terminal --
 
 
+def interactive(sshd, user, **options):
+    """A login shell at its prompt, on a terminal that knows no tricks."""
+    child = sshd.spawn(user, opts=("-o", "SetEnv=TERM=dumb"), timeout=10, **options)
+    child.expect("[$#] ")
+    return child
+
+
 def test_terminal_is_the_boxs_own(boxed, sshd, baseline):
     """The terminal is /dev/pts/0 of a devpts that the host does not share."""
     before = sorted(os.listdir("/dev/pts"))
@@ -183,8 +195,7 @@ def test_terminal_is_the_boxs_own(boxed, sshd, baseline):
 
 def test_terminal_window_size(boxed_two, sshd, baseline):
     """The size at the start and a later change both arrive."""
-    child = sshd.spawn("alice", dimensions=(31, 117))
-    child.expect(r"\$ ")
+    child = interactive(sshd, "alice", dimensions=(31, 117))
     child.sendline("stty size")
     child.expect("31 117\r\n")
     child.sendline("trap 'echo changed; stty size' WINCH; echo set")
@@ -193,16 +204,13 @@ def test_terminal_window_size(boxed_two, sshd, baseline):
     child.sendline("")
     child.expect("changed\r\n40 99\r\n")
     child.sendline("exit 5")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 5
+    assert finish(child) == 5
 
 
 def test_terminal_keys(boxed, sshd, baseline):
     """Ctrl-C interrupts, Ctrl-Z stops, Ctrl-D ends: the session leads a session with a controlling terminal."""
-    child = sshd.spawn("alice")
-    index = child.expect([r"\$ ", "no job control"])
-    assert index == 0
+    child = interactive(sshd, "alice")
+    assert "no job control" not in child.before
     child.sendline("sleep 1000")
     host.wait_until(lambda: host.find("sleep", "1000"), what="sleep runs")
     child.sendcontrol("c")
@@ -214,27 +222,26 @@ def test_terminal_keys(boxed, sshd, baseline):
     host.wait_until(lambda: host.find("sleep", "1001"), what="sleep runs")
     child.sendcontrol("z")
     child.expect("Stopped +sleep 1001")
-    child.sendline("kill %1; wait; echo wait $?; tty </dev/tty")
-    child.expect("wait [0-9]+\r\n")
-    child.expect("/dev/pts/0\r\n")
+    child.sendline("kill -KILL %1; ps -o tty= $$; echo to the terminal >/dev/tty")
+    child.expect("pts/0 *\r\n")
+    child.expect("\nto the terminal\r\n")
+    child.expect(r"\$ ")
+    child.sendline("")
     child.expect(r"\$ ")
     child.sendcontrol("d")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    assert finish(child) == 0
 
 
 def test_terminal_settings(boxed_two, sshd, baseline):
     """stty sets and shows, and echo can be switched off."""
-    child = sshd.spawn("alice")
-    child.expect(r"\$ ")
+    child = interactive(sshd, "alice")
     child.sendline("stty -echo; stty -a | tr ' ' '\\n' | grep -x -e -echo; echo told")
     child.expect("\n-echo\r\n")
     child.expect("told\r\n")
     child.sendline("echo $((6 * 7))")
     assert child.expect(["echo \\$", "42\r\n"]) == 1
     child.sendline("exit")
-    child.expect(pexpect.EOF)
+    finish(child)
 
 
 def test_two_terminals_of_one_connection(boxed_two, sshd, baseline):
@@ -242,9 +249,9 @@ def test_two_terminals_of_one_connection(boxed_two, sshd, baseline):
     with sshd.master("alice") as opts:
         first = sshd.spawn("alice", "tty; read x", opts=opts)
         first.expect("/dev/pts/0\r\n")
-        assert sshd.ssh("alice", "tty", opts=opts, tty=True).out == "/dev/pts/1\r\n"
+        assert sshd.ssh("alice", "tty", opts=opts, tty=True).out == "/dev/pts/1\n"
         first.sendline("")
-        first.expect(pexpect.EOF)
+        finish(first)
 
 
 def test_two_logins_have_the_same_terminal_name(boxed_two, sshd, baseline):
@@ -255,22 +262,42 @@ def test_two_logins_have_the_same_terminal_name(boxed_two, sshd, baseline):
         assert child.expect(["\n1\r", "ptmx\r\n"]) == 1
     for child in children:
         child.sendline("")
-        child.expect(pexpect.EOF)
+        finish(child)
 
 
 # -- files --
 
 
-def sftp_server_of(sshd, user, opts=()):
-    """A session that is in the sftp subsystem; its processes are to be looked at."""
-    return sshd.popen(user, "sftp", opts=("-s", *opts))
-
-
 def end(process):
+    """Ends a client that popen() started."""
     process.stdin.close()
+    process.terminate()
     process.wait(10)
     process.stdout.close()
     process.stderr.close()
+
+
+@contextlib.contextmanager
+def client(sshd, user, *words, opts=()):
+    """A session that goes on, and is ended after the block."""
+    process = sshd.popen(user, *words, opts=opts)
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def boxed_processes(name):
+    """[(pid, number in the box)] of the processes of this name in any box."""
+    inside = {host.namespaces(init).get("pid") for init in boxes()}
+    return [(pid, host.inner_pids(pid)[-1]) for pid in host.find(name) if host.namespaces(pid).get("pid") in inside]
+
+
+def finish(child):
+    """Waits for the end of a session on a terminal; its exit status."""
+    child.expect(pexpect.EOF)
+    child.close()
+    return child.exitstatus
 
 
 @pytest.mark.parametrize("kind, name", [("internal", "sshd"), ("external", "sftp-server")])
@@ -286,14 +313,8 @@ def test_sftp(boxed, baseline, scratch, tmp_path, kind, name):
         assert back.read_bytes() == source.read_bytes() == (scratch / "renamed").read_bytes()
         assert re.search(r"^(/tmp/)?in-the-box *$", result.out, re.M)
         assert not os.path.exists("/tmp/in-the-box")
-        process = sftp_server_of(sshd, "alice")
-        init = host.wait_until(boxes)[0]
-        inside = host.wait_until(
-            lambda: [pid for pid in host.find(name)
-                     if host.inner_pids(pid)[-1] == 3 and host.namespaces(pid) == host.namespaces(init)],
-            what="the server is in the box")
-        assert len(inside) == 1
-        end(process)
+        with client(sshd, "alice", "sftp", opts=("-s",)):
+            host.wait_until(lambda: 3 in dict(boxed_processes(name)).values(), what="the server is in the box")
 
 
 @pytest.fixture
@@ -315,11 +336,10 @@ def test_sftp_with_chroot(boxed, baseline, jail, tmp_path):
         assert result.rc == 0 and back.read_bytes() == source.read_bytes(), result
         assert re.search(r"^/?in *$", result.out, re.M) and "/etc" in result.err
         assert (jail / "in/file").read_bytes() == source.read_bytes()
-        process = sftp_server_of(sshd, "bob")
-        host.wait_until(lambda: boxes() and [
-            pid for pid in host.find("sshd") if host.namespaces(pid) == host.namespaces(boxes()[0])
-            and os.readlink(f"/proc/{pid}/root") == str(jail)], what="the server is chrooted in the box")
-        end(process)
+        with client(sshd, "bob", "sftp", opts=("-s",)):
+            host.wait_until(lambda: [pid for pid, _ in boxed_processes("sshd")
+                                     if os.readlink(f"/proc/{pid}/root") == str(jail)],
+                            what="the server is chrooted in the box")
 
 
 @pytest.mark.parametrize("protocol", [(), ("-O",)], ids=["sftp", "rcp"])
@@ -350,8 +370,8 @@ def test_channels_of_one_connection_share_the_box(boxed, sshd, baseline, user):
             listed = sshd.ssh(user, f"touch /tmp/file-{number}; ls /tmp", opts=opts).out.split()
             assert {name for name in listed if name.startswith("file-")} == {f"file-{n}" for n in range(number + 1)}
         assert seen[0] == seen[1] == seen[2]
-        assert len(boxes()) == 1
-    host.wait_until(lambda: not boxes(), timeout=STOP_TIMEOUT + LEAVE_MARGIN, what="the box has ended")
+        wait_for_boxes(1)
+    wait_for_boxes(0)
 
 
 def test_channels_at_the_same_time(boxed_two, sshd, baseline):
@@ -422,14 +442,11 @@ def test_root_is_boxed_too(boxed, sshd, baseline):
     assert lines[0] == "0" and len(lines[1]) == 10 and lines[2] == "nsbox"
     assert lines[3] != f"pid:[{host.namespaces()['pid']}]"
     assert sshd.ssh("root", "exit 42").rc == 42
-    child = sshd.spawn("root")
-    child.expect("# ")
+    child = interactive(sshd, "root")
     child.sendline("tty; echo $((6 * 7))")
     child.expect("/dev/pts/0\r\n42\r\n")
     child.sendline("exit 6")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 6
+    assert finish(child) == 6
 
 
 def test_root_output_input_and_files(boxed_two, sshd, baseline, tmp_path):
@@ -461,11 +478,10 @@ def test_root_is_not_boxed_where_no_profile_names_root(conf, sshd, baseline):
 @pytest.mark.parametrize("user", ["alice", "root"])
 def test_connection_without_a_command(boxed, sshd, baseline, user, how):
     """`ssh -N` has a box, which ends with the client, however that ends."""
-    process = sshd.popen(user, opts=("-N",))
-    host.wait_until(boxes, what="there is a box")
-    getattr(process, how)()
-    end(process)
-    host.wait_until(lambda: not boxes(), timeout=STOP_TIMEOUT + LEAVE_MARGIN, what="the box has ended")
+    with client(sshd, user, opts=("-N",)) as process:
+        host.wait_until(boxes, what="there is a box")
+        getattr(process, how)()
+    wait_for_boxes(0)
 
 
 def test_killed_client_takes_its_command_along(boxed_two, sshd, baseline):
@@ -489,7 +505,7 @@ def test_logout_returns_at_once_and_ends_stubborn_jobs(boxed, sshd, baseline, us
     assert took < usual + 0.7, (took, usual)
     assert host.find("sleep", "779")  # else nothing was shown
     host.wait_until(lambda: not host.find("sleep", "779"), timeout=STOP_TIMEOUT + LEAVE_MARGIN, what="the job is gone")
-    host.wait_until(lambda: not boxes(), what="the box has ended")
+    wait_for_boxes(0)
 
 
 def timed(function):
@@ -500,10 +516,9 @@ def timed(function):
 
 def test_logout_from_a_terminal_with_a_stubborn_job(boxed_two, sshd, baseline):
     """The same from an interactive shell."""
-    child = sshd.spawn("alice")
-    child.expect(r"\$ ")
+    child = interactive(sshd, "alice")
     child.sendline(STUBBORN.format(780) + " disown; exit 0")
-    took, _ = timed(lambda: child.expect(pexpect.EOF))
+    took, _ = timed(lambda: finish(child))
     assert took < 1, took
     host.wait_until(lambda: not host.find("sleep", "780"), timeout=STOP_TIMEOUT + LEAVE_MARGIN, what="the job is gone")
 
@@ -514,21 +529,21 @@ def test_jobs_are_told_before_they_are_killed(boxed_two, sshd, baseline, scratch
               "echo trapped >scratch/ready; while :; do sleep 0.1; done")
     assert sshd.ssh("alice", f"(sh -c \"{script}\") </dev/null >/dev/null 2>&1 & "
                     "while ! test -s scratch/ready; do sleep 0.05; done").rc == 0
-    host.wait_until(lambda: not boxes(), timeout=STOP_TIMEOUT + LEAVE_MARGIN, what="the box has ended")
+    wait_for_boxes(0)
     assert host.read(scratch / "job") == "in order\n"
 
 
 def test_stopped_job_is_ended(boxed_two, sshd, baseline):
     """A job that is stopped hears of the end too."""
     assert sshd.ssh("alice", "sleep 781 </dev/null >/dev/null 2>&1 & kill -STOP $!").rc == 0
-    took, _ = timed(lambda: host.wait_until(lambda: not boxes(), what="the box has ended"))
+    took, _ = timed(lambda: wait_for_boxes(0))
     assert took < STOP_TIMEOUT - 0.5, took
 
 
 def test_box_without_stubborn_jobs_ends_at_once(boxed_two, sshd, baseline):
     """stop_timeout is how long may be waited, not how long is waited."""
     assert sshd.ssh("alice", "sleep 782 </dev/null >/dev/null 2>&1 &").rc == 0
-    took, _ = timed(lambda: host.wait_until(lambda: not boxes(), what="the box has ended"))
+    took, _ = timed(lambda: wait_for_boxes(0))
     assert took < 1, took
 
 
@@ -539,7 +554,7 @@ def test_stop_timeout_is_obeyed(boxed_two, sshd, baseline):
         assert sshd.ssh("alice", STUBBORN.format(783)).rc == 0
         took, _ = timed(lambda: host.wait_until(lambda: not host.find("sleep", "783"), what="the job is gone"))
         assert seconds - 0.3 < took < seconds + LEAVE_MARGIN, (took, seconds)
-        host.wait_until(lambda: not boxes(), what="the box has ended")
+        wait_for_boxes(0)
 
 
 # -- in the box --

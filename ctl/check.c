@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nsboxctl check: the whole configuration at once. What is wrong in the files is a problem; what may go wrong at a login
+ * on this host today (a tree that is not mounted yet, an account that is missing) is a warning.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/config.h"
+#include "common/plan.h"
+#include "common/profile.h"
+#include "common/string-util.h"
+#include "ctl/command.h"
+#include "ctl/options.h"
+#include "ctl/pam-stacks.h"
+#include "ctl/sample.h"
+#include "ctl/tell.h"
+#include "helper/check.h"
+
+#define STANDARD_FILE NSB_SYSCONFDIR "/security/nsbox.conf"
+
+static void warn_at(nsb_origin at, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void warn_at(nsb_origin at, const char *format, ...)
+{
+	char words[NSB_WORDS_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(words, sizeof(words), format, args);
+	va_end(args);
+	nsb_make_printable(words);
+	if (at.file != NULL)
+		fprintf(stderr, "%s:%u: ", at.file, at.line);
+	fprintf(stderr, "warning: %s\n", words);
+}
+
+static bool is_inherited(const nsb_config *config, const nsb_section *profile)
+{
+	for (size_t i = 0; i < nsb_config_n_profiles(config); i++) {
+		const nsb_section *other = nsb_config_profile(config, i);
+
+		for (size_t j = 0; j < other->n_assignments; j++)
+			if (strcmp(other->assignments[j].key->name, "inherits") == 0 &&
+			    strcmp(other->assignments[j].value, profile->name) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* A plain name that nobody has is a slip of the pen more often than an account to come. */
+static void warn_names(const nsb_list *users)
+{
+	for (size_t i = 0; i < users->n; i++) {
+		const char *word = users->items[i] + (users->items[i][0] == '!');
+		bool group = word[0] == '@';
+
+		word += group;
+		if (strpbrk(word, "*?[") != NULL || strspn(word, "0123456789-") == strlen(word))
+			continue;
+		if (group && getgrnam(word) == NULL)
+			warn_at(users->origins[i], "users: there is no group %s on this host", word);
+		if (!group && getpwnam(word) == NULL)
+			warn_at(users->origins[i], "users: there is no user %s on this host", word);
+	}
+}
+
+/* The box of one user, as far as it can be judged without making it. */
+static void warn_box(const nsb_section *profile, const nsb_settings *settings, const nsb_session *session)
+{
+	__attribute__((cleanup(nsb_plan_done))) nsb_plan plan = { 0 };
+	nsb_error error = { 0 };
+	int r = nsb_plan_make(session, settings, &plan, &error);
+
+	if (r == 0)
+		r = check_root(&plan, session->shell, &error);
+	if (r < 0)
+		warn_at(profile->at, "profile %s: a login of %s would be refused: %s", profile->name, session->user,
+			error.words);
+}
+
+/* Nobody to try it on: the tree at least can be looked at, if its name depends on nobody. */
+static void warn_tree(const nsb_section *profile, const nsb_settings *settings)
+{
+	const nsb_plan plan = { .root = settings->root, .root_is_host = strcmp(settings->root, "host") == 0 };
+	nsb_error error = { 0 };
+
+	if (strchr(settings->root, '%') == NULL && check_root(&plan, NULL, &error) < 0)
+		warn_at(profile->at, "profile %s: logins would be refused: %s", profile->name, error.words);
+}
+
+static int warn_profile(const nsb_config *config, const nsb_section *profile, samples *accounts)
+{
+	__attribute__((cleanup(nsb_settings_done))) nsb_settings settings = { 0 };
+	const nsb_session *session;
+	nsb_error error = { 0 };
+
+	if (nsb_config_settings(config, profile, &settings, &error) < 0)
+		return tell_error(&error);
+	if (settings.users.n == 0 && is_inherited(config, profile))
+		return COMMAND_OK; /* its heirs are looked at */
+	if (!settings.network_named)
+		warn_at(profile->at, "profile %s does not name network: sessions will have no network", profile->name);
+	warn_names(&settings.users);
+	session = samples_find(accounts, &settings);
+	if (session != NULL)
+		warn_box(profile, &settings, session);
+	else
+		warn_tree(profile, &settings);
+	return COMMAND_OK;
+}
+
+static void warn_host(bool standard)
+{
+	nsb_error error = { 0 };
+
+	if (check_kernel(&error) < 0)
+		warn_at((nsb_origin){ 0 }, "%s", error.words);
+	if (access("/run/systemd/system", F_OK) == 0)
+		warn_at((nsb_origin){ 0 }, "this host was booted with systemd, which this version does not support yet");
+	if (standard)
+		pam_stacks_warn();
+}
+
+static int check_config(const nsb_config *config, const char *file)
+{
+	__attribute__((cleanup(samples_done))) samples accounts = { 0 };
+	size_t n = nsb_config_n_profiles(config);
+	int status = COMMAND_OK;
+
+	warn_host(file == NULL);
+	if (n > 0 && samples_collect(&accounts) < 0)
+		return COMMAND_PROBLEM;
+	for (size_t i = 0; i < n && status == COMMAND_OK; i++)
+		status = warn_profile(config, nsb_config_profile(config, i), &accounts);
+	if (status == COMMAND_OK)
+		printf("%s: ok, %zu profile%s\n", file != NULL ? file : STANDARD_FILE, n, n == 1 ? "" : "s");
+	return status;
+}
+
+int command_check(const command *self, int argc, char **argv)
+{
+	__attribute__((cleanup(nsb_problems_done))) nsb_problems problems = { 0 };
+	const char *file = NULL;
+	nsb_config *config = NULL;
+	nsb_error error = { 0 };
+	int first, status;
+
+	if (options_parse(self, argc, argv, NULL, 0, 1, &first) != 0)
+		return first;
+	if (first < argc)
+		file = argv[first];
+	if (nsb_config_load(file, &config, &problems, &error) < 0)
+		return tell_problems(&problems, &error);
+	status = check_config(config, file);
+	nsb_config_free(config);
+	return status;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nsboxctl enter: one more command in a box that lives. nsboxctl itself joins the namespaces only, so that it can make a
+ * terminal there; in the box's cgroup is the command alone, so nsboxctl never keeps the group from being removed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/fd-util.h"
+#include "common/registry.h"
+#include "ctl/ask.h"
+#include "ctl/command.h"
+#include "ctl/inside.h"
+#include "ctl/options.h"
+#include "ctl/tell.h"
+#include "helper/request.h"
+
+/* The one box whose id begins with the text. */
+static int find(int boxes, const char *text, nsb_entry *ret, nsb_error *error)
+{
+	NSB_FREE char(*ids)[NSB_ID_LENGTH + 8] = NULL;
+	const char *found = NULL;
+	size_t n = 0;
+	int r = nsb_registry_list(boxes, &ids, &n);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (text[0] == '\0' || ids[i][0] == '.' || strncmp(ids[i], text, strlen(text)) != 0)
+			continue;
+		if (found != NULL)
+			return nsb_error_set(error, EINVAL, "several boxes begin with \"%s\": give more of the id", text);
+		found = ids[i];
+	}
+	if (r == 0)
+		r = found == NULL ? -ENOENT : nsb_registry_read(boxes, found, ret);
+	if (r == -ENOENT)
+		return nsb_error_set(error, r, "there is no box \"%s\" (see nsboxctl list)", text);
+	return r < 0 ? nsb_error_set(error, r, "cannot read the registry: %s", strerror(-r)) : 0;
+}
+
+/* What is needed of the box, taken before it is entered. */
+typedef struct target {
+	nsb_entry entry;
+	int init;   /* pidfd */
+	int cgroup; /* takes "0" */
+} target;
+
+static void target_done(target *t)
+{
+	nsb_close(t->init);
+	nsb_close(t->cgroup);
+}
+
+static int open_cgroup(const nsb_entry *entry, nsb_error *error)
+{
+	static const char *const files[] = { "tasks", "cgroup.procs" };
+	NSB_CLOSE int group = -1;
+	int fd = -1;
+
+	if (entry->n_cgroups == 0)
+		return nsb_error_set(error, ENOENT, "the box has no cgroup");
+	group = open(entry->cgroups[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && group >= 0 && fd < 0; i++)
+		fd = openat(group, files[i], O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? nsb_error_set(error, errno, "cannot open the box's cgroup %s: %s", entry->cgroups[0],
+				      strerror(errno))
+		      : fd;
+}
+
+static int open_target(const char *id, target *ret, nsb_error *error)
+{
+	NSB_CLOSE int boxes = nsb_registry_open(false, error);
+	int r = boxes == -ENOENT ? nsb_error_set(error, ENOENT, "there is no box at all") : boxes;
+
+	if (r >= 0)
+		r = find(boxes, id, &ret->entry, error);
+	if (r < 0)
+		return r;
+	if (strcmp(ret->entry.state, NSB_STATE_READY) != 0)
+		return nsb_error_set(error, EINVAL, "%s is %s: only a box that is " NSB_STATE_READY " can be entered",
+				     ret->entry.id, ret->entry.state);
+	ret->init = nsb_process_open(&ret->entry.init);
+	if (ret->init < 0)
+		return nsb_error_set(error, ret->init, "the box %s has ended", ret->entry.id);
+	ret->cgroup = open_cgroup(&ret->entry, error);
+	return ret->cgroup < 0 ? ret->cgroup : 0;
+}
+
+static int look_up(const nsb_entry *entry, bool root, nsb_session *ret, nsb_error *error)
+{
+	int r = ask_session(root ? "root" : entry->user, "nsboxctl", "", "", ret, error);
+
+	if (r == 0 && !root && ret->uid != entry->uid)
+		return nsb_error_set(error, EINVAL, "the user %s has uid %u now and had %u when the box was made",
+				     entry->user, ret->uid, entry->uid);
+	return r;
+}
+
+static void told(void *argument, pid_t child, int number)
+{
+	(void)argument;
+	/* its session; or the process itself, as long as it has none */
+	if (kill(-child, number) < 0)
+		kill(child, number);
+	kill(child, SIGCONT);
+}
+
+static int enter(const target *box, const nsb_session *session, char **argv, nsb_error *error)
+{
+	const identity who = { .user = session, .id = box->entry.id, .command = argv };
+	const inside what = { .who = &who, .cgroup = box->cgroup, .told = told };
+
+	/* from here on nothing may be looked up or loaded: the tree is the box's */
+	if (setns(box->init, (int)box->entry.namespaces) < 0)
+		return nsb_error_set(error, errno, "cannot join the box %s: %s", box->entry.id,
+				     errno == ESRCH ? "it has ended" : strerror(errno));
+	return inside_run(&what, error);
+}
+
+int command_enter(const command *self, int argc, char **argv)
+{
+	__attribute__((cleanup(request_session_done))) nsb_session session = { 0 };
+	__attribute__((cleanup(target_done))) target box = { .init = -1, .cgroup = -1 };
+	bool root = false;
+	const option_row rows[] = { { "root", NULL, &root } };
+	nsb_error error = { 0 };
+	int first, r;
+
+	if (options_parse(self, argc, argv, rows, sizeof(rows) / sizeof(rows[0]), -1, &first) != 0)
+		return first;
+	if (first == argc)
+		return options_usage(self, "the box's id is missing");
+	r = ask_outside(&error);
+	if (r == 0)
+		r = open_target(argv[first], &box, &error);
+	if (r == 0)
+		r = look_up(&box.entry, root, &session, &error);
+	if (r == 0)
+		r = enter(&box, &session, argv + first + 1, &error);
+	return r < 0 ? tell_error(&error) : r;
+}

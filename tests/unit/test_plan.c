@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What holds for every plan, whatever the profile; the plans themselves are in tests/golden. */
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/config.h"
+#include "common/plan.h"
+#include "tests/unit/alloc-fail.h"
+
+static nsb_group groups[] = { { 2001, (char *)"alice" }, { 3001, (char *)"students" } };
+
+static const nsb_session alice = {
+	.user = (char *)"alice",
+	.service = (char *)"sshd",
+	.tty = (char *)"ssh",
+	.rhost = (char *)"192.0.2.7",
+	.krb5ccname = (char *)"FILE:/tmp/krb5cc_2001",
+	.uid = 2001,
+	.gid = 2001,
+	.home = (char *)"/home/alice",
+	.shell = (char *)"/bin/sh",
+	.groups = groups,
+	.n_groups = 2,
+	.id = "k3j5h7g9fx",
+	.host_name = (char *)"lab1",
+};
+
+/* Profiles whose plans take every way through the planner. */
+static const char *const profiles[] = {
+	"network = loopback\n",
+	"network = host\nnamespaces = mount pid\nprivate_tmp = no\ndevpts = host\n",
+	"root = /srv/root\nhostname = b-%u\ndomainname = d\ntmpfs = /a:noexec,size=1m /b\nbind = /c /d:/e\n"
+	"bind_ro = /f\nbind_optional = /g\nmask = /h /i\n",
+	"hostname = other\npids_max = infinity\nbind = /srv/%u/%U/%g/%G/%i:%h/x\n",
+};
+#define N_PROFILES (sizeof(profiles) / sizeof(profiles[0]))
+
+static const struct {
+	const char *service, *tty;
+} applications[] = { { "sshd", "ssh" }, { "su", "/dev/pts/3" }, { "login", "tty1" }, { "cron", "cron" }, { "x", "" } };
+#define N_APPLICATIONS (sizeof(applications) / sizeof(applications[0]))
+
+static void settings_of(const char *keys, nsb_settings *ret)
+{
+	nsb_problems problems = { 0 };
+	nsb_config *config = NULL;
+	char text[1024];
+	int n = snprintf(text, sizeof(text), "[profile p]\nusers = *\n%s", keys);
+
+	assert_int_equal(nsb_config_parse("c", text, (size_t)n, &config, &problems), 0);
+	assert_int_equal(nsb_config_finish(config, &problems), 0);
+	assert_int_equal(problems.n, 0);
+	*ret = (nsb_settings){ 0 };
+	assert_int_equal(nsb_config_settings(config, nsb_config_find(config, "p"), ret, NULL), 0);
+	nsb_problems_done(&problems);
+	/* origins name the file by the config's own memory */
+	for (size_t i = 0; i < ret->bind.n; i++)
+		ret->bind.origins[i].file = "c";
+	nsb_config_free(config);
+}
+
+static nsb_session session_of(size_t application)
+{
+	nsb_session session = alice;
+
+	session.service = (char *)applications[application].service;
+	session.tty = (char *)applications[application].tty;
+	return session;
+}
+
+/* Calls check() for each plan of each profile and application. */
+static void each_plan(void (*check)(const nsb_session *session, const nsb_settings *settings, const nsb_plan *plan))
+{
+	for (size_t p = 0; p < N_PROFILES; p++) {
+		nsb_settings settings;
+
+		settings_of(profiles[p], &settings);
+		for (size_t a = 0; a < N_APPLICATIONS; a++) {
+			nsb_session session = session_of(a);
+			nsb_error error = { 0 };
+			nsb_plan plan;
+
+			assert_int_equal(nsb_plan_make(&session, &settings, &plan, &error), 0);
+			check(&session, &settings, &plan);
+			nsb_plan_done(&plan);
+			assert_int_equal(plan.n_steps, 0);
+		}
+		nsb_settings_done(&settings);
+	}
+}
+
+/* The caller frees. */
+static char *text_of(const nsb_plan *plan)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	fprintf(out, "%llx %d %s %s %s %lld %lld %s %d\n", (unsigned long long)plan->namespaces, plan->root_is_host,
+		plan->terminal != NULL ? plan->terminal : "-", plan->root, plan->cgroup_parent, (long long)plan->pids_max,
+		(long long)plan->stop_timeout, plan->hostname, plan->record);
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		char *step = nsb_plan_step_text(&plan->steps[i]);
+
+		fprintf(out, "%s %s\n", step, plan->steps[i].why);
+		free(step);
+	}
+	for (size_t i = 0; i < plan->n_environment; i++)
+		fprintf(out, "%s\n", plan->environment[i]);
+	for (size_t i = 0; i < plan->n_unprotected; i++)
+		fprintf(out, "%s\n", plan->unprotected[i]);
+	fclose(out);
+	return text;
+}
+
+/* Another directory, umask, environment, time zone: the same plan. */
+static void check_pure(const nsb_session *session, const nsb_settings *settings, const nsb_plan *plan)
+{
+	char *first = text_of(plan), *second;
+	mode_t mask = umask(0777);
+	nsb_plan again;
+
+	assert_int_equal(chdir("/proc"), 0);
+	setenv("HOME", "/elsewhere", 1);
+	setenv("KRB5CCNAME", "FILE:/tmp/other", 1);
+	setenv("TZ", "Asia/Tokyo", 1);
+	assert_int_equal(nsb_plan_make(session, settings, &again, NULL), 0);
+	second = text_of(&again);
+	umask(mask);
+	assert_int_equal(chdir("/"), 0);
+	assert_string_equal(first, second);
+	nsb_plan_done(&again);
+	free(first);
+	free(second);
+}
+
+static void pure(void **state)
+{
+	(void)state;
+	each_plan(check_pure);
+}
+
+static size_t count(const nsb_plan *plan, nsb_op op)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n_steps; i++)
+		n += plan->steps[i].op == op;
+	return n;
+}
+
+static size_t first(const nsb_plan *plan, nsb_op op)
+{
+	size_t i = 0;
+
+	while (i < plan->n_steps && plan->steps[i].op != op)
+		i++;
+	assert_true(i < plan->n_steps);
+	return i;
+}
+
+/* The frame of every plan: what must be there once, and in which order. */
+static void check_frame(const nsb_session *session, const nsb_settings *settings, const nsb_plan *plan)
+{
+	static const nsb_op order[] = { NSB_OP_REGISTER, NSB_OP_CGROUP, NSB_OP_SPAWN, NSB_OP_ASSERT, NSB_OP_CGROUP_ENTER,
+					NSB_OP_ROOT,	 NSB_OP_PROC,	NSB_OP_PIVOT, NSB_OP_PROVE,  NSB_OP_INIT,
+					NSB_OP_PUBLISH };
+
+	(void)session;
+	(void)settings;
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		assert_int_equal(count(plan, order[i]), 1);
+		if (i > 0)
+			assert_true(first(plan, order[i - 1]) < first(plan, order[i]));
+	}
+	/* the namespace is asserted before anything else happens in it */
+	assert_int_equal(plan->steps[first(plan, NSB_OP_SPAWN) + 1].op, NSB_OP_ASSERT);
+	assert_int_equal(count(plan, NSB_OP_RECORD), plan->record);
+	for (size_t i = 1; i < plan->n_steps; i++)
+		assert_true(plan->steps[i].stage >= plan->steps[i - 1].stage);
+	assert_true(plan->namespaces & CLONE_NEWNS);
+	assert_true(plan->namespaces & CLONE_NEWPID);
+	assert_false(plan->namespaces & CLONE_NEWUSER);
+	assert_int_equal(count(plan, NSB_OP_LOOPBACK), (plan->namespaces & CLONE_NEWNET) != 0);
+	assert_true(plan->n_unprotected > 0);
+}
+
+static void frame(void **state)
+{
+	(void)state;
+	each_plan(check_frame);
+}
+
+static bool is_path(const char *path)
+{
+	return path[0] == '/' && strstr(path, "//") == NULL && strstr(path, "/../") == NULL && strstr(path, "/./") == NULL &&
+	       strchr(path, '%') == NULL && (path[1] == '\0' || path[strlen(path) - 1] != '/');
+}
+
+/* Every path is normal and without specifiers, every step has its reason. */
+static void check_steps(const nsb_session *session, const nsb_settings *settings, const nsb_plan *plan)
+{
+	(void)session;
+	(void)settings;
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		const nsb_step *step = &plan->steps[i];
+		bool type = step->op == NSB_OP_MOUNT; /* src is a file system type */
+
+		assert_non_null(step->why);
+		assert_true(step->why[0] != '\0');
+		if (step->stage >= NSB_STAGE_BUILD && step->stage <= NSB_STAGE_ENCLOSE) {
+			assert_true(step->dst == NULL || is_path(step->dst));
+			assert_true(step->src == NULL || type || is_path(step->src));
+		}
+		if (step->data != NULL && type)
+			assert_null(strstr(step->data, "%U"));
+		if ((step->op == NSB_OP_MOUNT || step->op == NSB_OP_BIND) && strncmp(step->dst, "/dev", 4) != 0)
+			assert_true(step->flags & NSB_STEP_NODEV);
+	}
+}
+
+static void steps(void **state)
+{
+	(void)state;
+	each_plan(check_steps);
+}
+
+static void check_environment(const nsb_session *session, const nsb_settings *settings, const nsb_plan *plan)
+{
+	bool agent = false;
+
+	(void)settings;
+	assert_string_equal(plan->environment[0], "NSBOX_ID=k3j5h7g9fx");
+	for (size_t i = 0; i < plan->n_environment; i++)
+		agent |= strcmp(plan->environment[i], "SSH_AUTH_SOCK") == 0;
+	assert_int_equal(agent, strcmp(session->service, "su") == 0);
+}
+
+static void environment(void **state)
+{
+	(void)state;
+	each_plan(check_environment);
+}
+
+/* Only steps for the user's own places belong to the user, with the primary group. */
+static void owners(void **state)
+{
+	nsb_settings settings;
+	nsb_session session = alice;
+	nsb_plan plan;
+	size_t owned = 0;
+
+	(void)state;
+	session.uid = 4294967294U;
+	session.gid = 4294967293U;
+	settings_of(profiles[0], &settings);
+	assert_int_equal(nsb_plan_make(&session, &settings, &plan, NULL), 0);
+	for (size_t i = 0; i < plan.n_steps; i++) {
+		const nsb_step *step = &plan.steps[i];
+
+		if (step->uid == 0 && step->gid == 0)
+			continue;
+		owned++;
+		assert_true(step->uid == session.uid && step->gid == session.gid);
+		assert_true(strcmp(step->dst, "/run/user/4294967294") == 0 || step->op == NSB_OP_CREDENTIALS);
+	}
+	assert_int_equal(owned, 2);
+	nsb_plan_done(&plan);
+	nsb_settings_done(&settings);
+}
+
+static void terminals(void **state)
+{
+	static const struct {
+		const char *tty, *path; /* path NULL: none of the host's */
+		int r;
+	} rows[] = {
+		{ "ssh", NULL, 0 },
+		{ "cron", NULL, 0 },
+		{ "", NULL, 0 },
+		{ "nsboxctl", NULL, 0 },
+		{ "pts/3", "/dev/pts/3", 0 },
+		{ "tty1", "/dev/tty1", 0 },
+		{ "ttyS0", "/dev/ttyS0", 0 },
+		{ "console", "/dev/console", 0 },
+		{ "hvc0", "/dev/hvc0", 0 },
+		{ "/dev/pts/3", "/dev/pts/3", 0 },
+		{ "/etc/shadow", NULL, -EINVAL },
+		{ "/dev/../etc/shadow", NULL, -EINVAL },
+		{ "tty/../../etc/shadow", NULL, -EINVAL },
+		{ "/dev", NULL, -EINVAL },
+		{ "/devx", NULL, -EINVAL },
+		{ "/", NULL, -EINVAL },
+	};
+	nsb_settings settings;
+
+	(void)state;
+	settings_of("", &settings);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		nsb_session session = alice;
+		nsb_error error = { 0 };
+		nsb_plan plan;
+		int r;
+
+		session.tty = (char *)rows[i].tty;
+		r = nsb_plan_make(&session, &settings, &plan, &error);
+		if (r != rows[i].r)
+			print_error("%s\n", rows[i].tty);
+		assert_int_equal(r, rows[i].r);
+		if (r < 0) {
+			assert_true(error.words[0] != '\0');
+			continue;
+		}
+		if (rows[i].path != NULL)
+			assert_string_equal(plan.terminal, rows[i].path);
+		else
+			assert_null(plan.terminal);
+		nsb_plan_done(&plan);
+	}
+	nsb_settings_done(&settings);
+}
+
+/* One line of text each, whatever the step holds. */
+static void step_text(void **state)
+{
+	nsb_step step = { .op = NSB_OP_FILE, .stage = NSB_STAGE_BUILD, .dst = (char *)"/a", .data = (char *)"x\n\"\\\x01\x7f\xc3" };
+	char *text = nsb_plan_step_text(&step);
+
+	(void)state;
+	assert_string_equal(text, "build    file             /a \"x\\n\\x22\\x5c\\x01\\x7f\xc3\"");
+	free(text);
+	step = (nsb_step){ .op = NSB_OP_BIND, .stage = NSB_STAGE_BUILD, .src = (char *)"/a\nfake", .dst = (char *)"/b\x1b[2J" };
+	text = nsb_plan_step_text(&step);
+	assert_null(strchr(text, '\n'));
+	assert_null(strchr(text, '\x1b'));
+	free(text);
+	step = (nsb_step){ .op = NSB_OP_MAX, .stage = NSB_STAGE_MAX, .flags = ~0u, .mode = 07777, .uid = 1, .gid = 2 };
+	text = nsb_plan_step_text(&step);
+	assert_non_null(strstr(text, "?"));
+	free(text);
+}
+
+/* Each allocation fails once: -ENOMEM with words, nothing leaks (the sanitizers look). */
+static void no_memory(void **state)
+{
+	(void)state;
+	for (size_t p = 0; p < N_PROFILES; p++) {
+		nsb_settings settings;
+
+		settings_of(profiles[p], &settings);
+		for (long n = 0;; n++) {
+			nsb_error error = { 0 };
+			nsb_plan plan = { .n_steps = 4711 };
+			int r;
+
+			alloc_fail_at(n);
+			r = nsb_plan_make(&alice, &settings, &plan, &error);
+			if (!alloc_fail_end()) {
+				assert_int_equal(r, 0);
+				assert_true(n > 50);
+				nsb_plan_done(&plan);
+				break;
+			}
+			assert_int_equal(r, -ENOMEM);
+			assert_true(error.words[0] != '\0');
+			assert_int_equal(plan.n_steps, 4711); /* written only on success */
+		}
+		nsb_settings_done(&settings);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pure),	  cmocka_unit_test(frame),     cmocka_unit_test(steps),	    cmocka_unit_test(environment),
+		cmocka_unit_test(owners), cmocka_unit_test(terminals), cmocka_unit_test(step_text), cmocka_unit_test(no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

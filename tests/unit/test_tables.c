@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The tables of namespaces, services and the default view: each row is complete, and nothing is in it twice. */
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <cmocka.h>
+
+#include "common/default-view.h"
+#include "common/error.h"
+#include "common/expand.h"
+#include "common/namespace-table.h"
+#include "common/service-table.h"
+
+static void namespaces(void **state)
+{
+	int all = 0;
+
+	(void)state;
+	for (size_t i = 0; i < nsb_n_namespaces; i++) {
+		const nsb_namespace *row = &nsb_namespaces[i];
+		char path[64];
+		struct stat st;
+
+		assert_true(row->flag != 0 && (row->flag & (row->flag - 1)) == 0);
+		assert_int_equal(all & row->flag, 0);
+		all |= row->flag;
+		assert_true(row->why[0] != '\0');
+		assert_ptr_equal(nsb_namespace_by_key(row->key), row);
+		/* the kernel knows it by this name */
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", row->proc);
+		assert_int_equal(stat(path, &st), 0);
+	}
+	assert_int_equal(all, CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP);
+	assert_null(nsb_namespace_by_key("user"));
+	assert_null(nsb_namespace_by_key(""));
+	assert_null(nsb_namespace_by_key("UTS"));
+	assert_null(nsb_namespace_by_key("uts "));
+}
+
+static void services(void **state)
+{
+	static const struct {
+		const char *service;
+		unsigned traits;
+	} rows[] = {
+		{ "sshd", 0 },
+		{ "login", 0 },
+		{ "", 0 },
+		{ "systemd-user", NSB_SERVICE_NEVER },
+		{ "gdm-password", NSB_SERVICE_NEVER },
+		{ "sddm", NSB_SERVICE_NEVER },
+		{ "lightdm", NSB_SERVICE_NEVER },
+		{ "su", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
+		{ "su-l", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
+		{ "sudo", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
+		{ "sudo-i", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
+		{ "cron", NSB_SERVICE_NO_RECORD },
+		{ "sud", 0 },
+		{ "sudo2", 0 },
+		{ "Sudo", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(nsb_service_traits(rows[i].service), rows[i].traits);
+}
+
+static void check_text(const char *text)
+{
+	if (text != NULL)
+		assert_int_equal(nsb_expand_check(text, NULL), 0);
+}
+
+static void check_rows(const nsb_view_row *rows, size_t n)
+{
+	assert_true(n > 0);
+	for (size_t i = 0; i < n; i++) {
+		const nsb_view_row *row = &rows[i];
+
+		assert_non_null(row->why);
+		assert_true(row->why[0] != '\0');
+		assert_string_not_equal(nsb_op_name(row->op), "?");
+		check_text(row->src);
+		check_text(row->dst);
+		check_text(row->data);
+		/* two terms that exclude each other would make a row that never applies */
+		assert_false((row->when & NSB_VIEW_ROOT_HOST) && (row->when & NSB_VIEW_ROOT_DIRECTORY));
+		assert_false((row->when & NSB_VIEW_OWN_TERMINALS) && (row->when & NSB_VIEW_HOST_TERMINALS));
+		assert_false((row->when & NSB_VIEW_OWN_IPC) && (row->when & NSB_VIEW_HOST_IPC));
+		if (row->op == NSB_OP_MOUNT || row->op == NSB_OP_BIND)
+			assert_true(row->src != NULL && row->dst != NULL && row->dst[0] == '/');
+		/* DESIGN 6: nosuid on all that is not an administrator's tree; nodev but for /dev and its terminals */
+		if (row->op == NSB_OP_MOUNT || row->op == NSB_OP_BIND || row->op == NSB_OP_PROC)
+			assert_true(row->flags & NSB_STEP_NOSUID);
+		if (row->op == NSB_OP_MOUNT && strncmp(row->dst, "/dev", 4) != 0)
+			assert_true(row->flags & NSB_STEP_NODEV);
+	}
+}
+
+static void view(void **state)
+{
+	(void)state;
+	check_rows(nsb_view_before_proc, nsb_n_view_before_proc);
+	check_rows(nsb_view_proc, nsb_n_view_proc);
+}
+
+/* Below a directory that every user may write (/tmp, /dev/shm) nothing is made after it was mounted. */
+static void view_order(void **state)
+{
+	static const char *const writable[] = { "/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/%U/", "/run/lock/", "/run/screen/" };
+
+	(void)state;
+	for (size_t i = 0; i < nsb_n_view_before_proc; i++)
+		for (size_t j = 0; j < sizeof(writable) / sizeof(writable[0]); j++)
+			if (nsb_view_before_proc[i].dst != NULL)
+				assert_int_not_equal(strncmp(nsb_view_before_proc[i].dst, writable[j], strlen(writable[j])), 0);
+}
+
+static void operations(void **state)
+{
+	(void)state;
+	for (int op = 0; op < NSB_OP_MAX; op++) {
+		assert_string_not_equal(nsb_op_name((nsb_op)op), "?");
+		for (int other = 0; other < op; other++)
+			assert_string_not_equal(nsb_op_name((nsb_op)op), nsb_op_name((nsb_op)other));
+	}
+	assert_string_equal(nsb_op_name(NSB_OP_MAX), "?");
+	assert_string_equal(nsb_op_name((nsb_op)-1), "?");
+}
+
+static void stages(void **state)
+{
+	(void)state;
+	for (int stage = 0; stage < NSB_STAGE_MAX; stage++) {
+		assert_string_not_equal(nsb_stage_name(stage), "unknown");
+		for (int other = 0; other < stage; other++)
+			assert_string_not_equal(nsb_stage_name(stage), nsb_stage_name(other));
+	}
+	assert_string_equal(nsb_stage_name(-1), "unknown");
+	assert_string_equal(nsb_stage_name(NSB_STAGE_MAX), "unknown");
+	assert_string_equal(nsb_stage_name(NSB_STAGE_LOCK_DOWN), "lock_down");
+	assert_string_equal(nsb_stage_name(NSB_STAGE_BUILD), "build");
+}
+
+static void errors(void **state)
+{
+	nsb_error error = { .stage = NSB_STAGE_PLAN };
+	char text[2 * NSB_WORDS_MAX];
+
+	(void)state;
+	assert_int_equal(nsb_error_set(&error, 2, "first %d", 1), -2);
+	assert_int_equal(nsb_error_set(&error, -13, "second"), -13);
+	assert_string_equal(error.words, "first 1"); /* the closest description wins */
+	assert_int_equal(error.err, 2);
+	assert_int_equal(error.stage, NSB_STAGE_PLAN);
+	assert_int_equal(nsb_error_set(NULL, 5, "nobody listens"), -5);
+	error = (nsb_error){ 0 };
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(nsb_error_set(&error, 1, "%s", text), -1);
+	assert_int_equal(strlen(error.words), NSB_WORDS_MAX - 1);
+	assert_string_equal(nsb_errno_name(2), "ENOENT");
+	assert_string_equal(nsb_errno_name(-2), "ENOENT");
+	assert_string_equal(nsb_errno_name(99999), "?");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(namespaces), cmocka_unit_test(services), cmocka_unit_test(view),
+		cmocka_unit_test(view_order), cmocka_unit_test(operations), cmocka_unit_test(stages),
+		cmocka_unit_test(errors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
