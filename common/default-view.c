@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "common/default-view.h"
 
-#define HOST	 NSB_VIEW_ROOT_HOST
 #define TMP	 NSB_VIEW_PRIVATE_TMP
 #define OWN_PTS	 NSB_VIEW_OWN_TERMINALS
 #define HOST_PTS NSB_VIEW_HOST_TERMINALS
@@ -16,10 +15,10 @@
 /* Sizes are shares of the machine's memory, tmpfs(5). */
 const nsb_view_row nsb_view_before_proc[] = {
 	/* when, op, src, dst, data, flags, mode, owned, why */
-	{ HOST, NSB_OP_DETACH, NULL, "/proc", NULL, 0, 0, 0, "shows the host's processes" },
-	{ HOST, NSB_OP_DETACH, NULL, "/sys", NULL, 0, 0, 0, "holds cgroup files that are writable" },
-	{ HOST, NSB_OP_DETACH, NULL, "/dev", NULL, 0, 0, 0, "holds raw devices and other sessions' terminals" },
-	{ HOST, NSB_OP_DETACH, NULL, "/run", NULL, 0, 0, 0, "holds sockets of the host's services" },
+	{ 0, NSB_OP_DETACH, NULL, "/proc", NULL, 0, 0, 0, "shows the host's processes" },
+	{ 0, NSB_OP_DETACH, NULL, "/sys", NULL, 0, 0, 0, "holds cgroup files that are writable" },
+	{ 0, NSB_OP_DETACH, NULL, "/dev", NULL, 0, 0, 0, "holds raw devices and other sessions' terminals" },
+	{ 0, NSB_OP_DETACH, NULL, "/run", NULL, 0, 0, 0, "holds sockets of the host's services" },
 	{ 0, NSB_OP_DETACH_KERNEL, NULL, NULL, NULL, 0, 0, 0, "a second /proc in some chroot shows the host as well" },
 
 	{ 0, NSB_OP_MOUNT, "tmpfs", "/run", "mode=0755,size=5%%", FIXED | PLAIN, 0, 0, "sockets and state of this box only" },

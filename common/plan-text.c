@@ -56,19 +56,17 @@ const char *nsb_op_name(nsb_op op)
 	return op < NSB_OP_MAX && op_names[op] != NULL ? op_names[op] : "?";
 }
 
-/* Data on one line: control characters as \xNN. */
-static void put_data(FILE *out, const char *data)
+/* On one line and harmless for a terminal: control characters as \n or \xNN. */
+static void put_text(FILE *out, const char *text)
 {
-	fputs(" \"", out);
-	for (; *data != '\0'; data++) {
-		if (*data == '\n')
+	for (; *text != '\0'; text++) {
+		if (*text == '\n')
 			fputs("\\n", out);
-		else if ((unsigned char)*data < 0x20 || *data == 0x7f || *data == '"' || *data == '\\')
-			fprintf(out, "\\x%02x", (unsigned char)*data);
+		else if ((unsigned char)*text < 0x20 || *text == 0x7f || *text == '"' || *text == '\\')
+			fprintf(out, "\\x%02x", (unsigned char)*text);
 		else
-			fputc(*data, out);
+			fputc(*text, out);
 	}
-	fputc('"', out);
 }
 
 static void put_flags(FILE *out, unsigned flags)
@@ -93,12 +91,20 @@ char *nsb_plan_step_text(const nsb_step *step)
 	if (out == NULL)
 		return NULL;
 	fprintf(out, "%-8s %-16s", nsb_stage_name(step->stage), nsb_op_name(step->op));
-	if (step->src != NULL)
-		fprintf(out, " %s ->", step->src);
-	if (step->dst != NULL)
-		fprintf(out, " %s", step->dst);
-	if (step->data != NULL)
-		put_data(out, step->data);
+	if (step->src != NULL) {
+		fputc(' ', out);
+		put_text(out, step->src);
+		fputs(" ->", out);
+	}
+	if (step->dst != NULL) {
+		fputc(' ', out);
+		put_text(out, step->dst);
+	}
+	if (step->data != NULL) {
+		fputs(" \"", out);
+		put_text(out, step->data);
+		fputc('"', out);
+	}
 	if (step->mode != 0)
 		fprintf(out, " %04o", step->mode);
 	if (step->uid != 0)

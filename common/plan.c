@@ -141,10 +141,16 @@ static int decide(planner *p)
 
 	if (r < 0)
 		return r;
-	if (plan->terminal != NULL && (nsb_path_normalize(plan->terminal, path, sizeof(path)) < 0 ||
-				       !nsb_path_below(path, "/dev")))
-		return nsb_error_set(p->error, EINVAL, "the terminal %s of the application is not below /dev",
-				     plan->terminal);
+	if (plan->terminal != NULL) {
+		if (nsb_path_normalize(plan->terminal, path, sizeof(path)) < 0 || !nsb_path_below(path, "/dev") ||
+		    strcmp(path, "/dev") == 0)
+			return nsb_error_set(p->error, EINVAL, "the terminal %s of the application is not below /dev",
+					     plan->terminal);
+		free(plan->terminal);
+		plan->terminal = strdup(path);
+		if (plan->terminal == NULL)
+			return -ENOMEM;
+	}
 	plan->namespaces = s->namespaces;
 	if (s->network != NSB_NETWORK_HOST)
 		plan->namespaces |= CLONE_NEWNET;

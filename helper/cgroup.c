@@ -114,7 +114,8 @@ int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, nsb_cgroup
 
 	if (copy == NULL || line == NULL || best == NULL)
 		return -ENOMEM;
-	for (char *at = strtok_r(copy, "\n", &save); at != NULL && version != 1; at = strtok_r(NULL, "\n", &save)) {
+	ret->unified[0] = '\0';
+	for (char *at = strtok_r(copy, "\n", &save); at != NULL; at = strtok_r(NULL, "\n", &save)) {
 		int found;
 
 		if (!parse_mount_line(at, line))
@@ -122,7 +123,9 @@ int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, nsb_cgroup
 		found = strcmp(line->type, "cgroup") == 0 && has_word(line->options, "pids") ? 1
 			: strcmp(line->type, "cgroup2") == 0				     ? 2
 											     : 0;
-		if (found == 0 || (found == 2 && version == 2))
+		if (found == 2 && ret->unified[0] == '\0')
+			snprintf(ret->unified, sizeof(ret->unified), "%s", line->point);
+		if (found == 0 || version == 1 || (found == 2 && version == 2))
 			continue;
 		*best = *line;
 		version = found;
@@ -136,6 +139,8 @@ int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, nsb_cgroup
 				     best->point);
 	snprintf(ret->mount, sizeof(ret->mount), "%s", best->point);
 	ret->version = version;
+	if (version == 2)
+		ret->unified[0] = '\0';
 	return 0;
 }
 
@@ -314,39 +319,59 @@ int nsb_cgroup_way_back(const nsb_cgroup_tree *tree, char *buffer, size_t size)
 	return (size_t)snprintf(buffer, size, "%s/%s", tree->own, join_file(tree)) < size ? 0 : -ENAMETOOLONG;
 }
 
-int nsb_cgroup_settle(const nsb_cgroup_tree *tree, const char *parent, nsb_error *error)
+/* Opens PARENT/monitors of one tree, made if need be. */
+static int open_monitors(const nsb_cgroup_tree *tree, const char *parent, nsb_error *error)
 {
 	char path[PATH_MAX];
-	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
 	NSB_FREE char *copy = NULL;
 	NSB_CLOSE int above = -1;
-	NSB_CLOSE int group = -1;
 	char *name;
 	bool made;
-	long pid;
-	int r;
 
 	snprintf(path, sizeof(path), "%s/" MONITORS, parent);
 	copy = strdup(path);
 	if (copy == NULL)
 		return -ENOMEM;
 	above = open_ancestors(tree, copy, "max", &name, error);
-	if (above < 0)
-		return above;
-	group = open_group(above, name, &made, error);
-	if (group < 0)
-		return group;
-	if (tree->version == 1) {
-		r = nsb_write_text_at(group, "tasks", "0");
-		return r < 0 ? nsb_error_set(error, r, "cannot enter the cgroup %s: %s", path, strerror(-r)) : 0;
-	}
-	args.cgroup = (unsigned)group;
-	pid = syscall(SYS_clone3, &args, sizeof(args));
+	return above < 0 ? above : open_group(above, name, &made, error);
+}
+
+/* Continues in a child inside the group. */
+static int clone_into(int group, nsb_error *error)
+{
+	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)group };
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
 	if (pid < 0)
-		return nsb_error_set(error, errno, "cannot continue in the cgroup %s: %s", path, strerror(errno));
+		return nsb_error_set(error, errno, "cannot continue in the cgroup " MONITORS ": %s", strerror(errno));
 	if (pid > 0)
 		_exit(0);
 	return 0;
+}
+
+int nsb_cgroup_settle(const nsb_cgroup_tree *tree, const char *parent, nsb_error *error)
+{
+	NSB_FREE nsb_cgroup_tree *beside = NULL;
+	NSB_CLOSE int group = open_monitors(tree, parent, error);
+	NSB_CLOSE int unified = -1;
+	int r;
+
+	if (group < 0)
+		return group;
+	if (tree->version == 2)
+		return clone_into(group, error);
+	r = nsb_write_text_at(group, "tasks", "0");
+	if (r < 0)
+		return nsb_error_set(error, r, "cannot enter the cgroup %s/" MONITORS ": %s", parent, strerror(-r));
+	if (tree->unified[0] == '\0' || faccessat(AT_FDCWD, tree->unified, W_OK, AT_EACCESS) < 0)
+		return 0;
+	beside = calloc(1, sizeof(*beside));
+	if (beside == NULL)
+		return -ENOMEM;
+	beside->version = 2;
+	snprintf(beside->mount, sizeof(beside->mount), "%s", tree->unified);
+	unified = open_monitors(beside, parent, error);
+	return unified < 0 ? unified : clone_into(unified, error);
 }
 
 /* Moves everything that is left in `group` to `target`. */

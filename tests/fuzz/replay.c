@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Runs a fuzz target over files that exist already: replay DIRECTORY... It is linked with the target instead of
- * libFuzzer, so that `make check` needs no clang. */
+/* Runs a fuzz target over files that exist already: replay_TARGET [DIRECTORY...], without one tests/fuzz/corpus/TARGET. It
+ * is linked with the target instead of libFuzzer, so that `make check` needs no clang. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
@@ -70,9 +70,30 @@ static int replay_directory(const char *path)
 	return n;
 }
 
+/* By the name of the program: libtool may put "lt-" before it. */
+static const char *own_directory(const char *program)
+{
+	static char path[4096];
+	const char *srcdir = getenv("srcdir"); /* set by automake's test driver */
+	const char *name = strstr(program, "replay_");
+
+	for (const char *next = name; next != NULL; next = strstr(next + 1, "replay_"))
+		name = next;
+	if (name == NULL)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/tests/fuzz/corpus/%s", srcdir != NULL ? srcdir : ".", name + strlen("replay_"));
+	return path;
+}
+
 int main(int argc, char **argv)
 {
+	char *own[] = { argv[0], (char *)own_directory(argv[0]) };
 	int sum = 0;
+
+	if (argc == 1 && own[1] != NULL) {
+		argc = 2;
+		argv = own;
+	}
 
 	for (int i = 1; i < argc; i++) {
 		int n = replay_directory(argv[i]);

@@ -90,6 +90,16 @@ def moved_away(path):
 
 
 @contextlib.contextmanager
+def replaced(path, data, mode=0o755):
+    """The file holds something else in the block."""
+    with moved_away(path):
+        with open(path, "wb") as file:
+            file.write(data)
+        os.chmod(path, mode)
+        yield
+
+
+@contextlib.contextmanager
 def changed(path, mode=None, uid=None, gid=None):
     """Mode and owner are different in the block."""
     before = os.stat(path)

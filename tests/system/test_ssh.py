@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import time
 
 import pexpect
@@ -434,7 +433,7 @@ def test_force_command(boxed, baseline):
 # -- root --
 
 
-def test_root_is_boxed_too(boxed, sshd, baseline):
+def test_root_is_boxed_too(boxed_two, sshd, baseline):
     """For root sshd has no separate process: the session is boxed all the same, with a terminal or without."""
     result = sshd.ssh("root", "id -u; echo $NSBOX_ID; cat /run/host/container-manager; readlink /proc/self/ns/pid")
     assert result.rc == 0 and result.err == "", result
@@ -497,7 +496,7 @@ STUBBORN = "(trap '' HUP TERM; exec setsid sleep {}) </dev/null >/dev/null 2>&1 
 
 
 @pytest.mark.parametrize("user", ["alice", "root"])
-def test_logout_returns_at_once_and_ends_stubborn_jobs(boxed, sshd, baseline, user):
+def test_logout_returns_at_once_and_ends_stubborn_jobs(boxed_two, sshd, baseline, user):
     """A background job that ignores HUP and TERM does not hold up the logout, and is gone soon after it."""
     usual = min(timed(lambda: sshd.ssh(user, "true"))[0] for _ in range(3))
     took, result = timed(lambda: sshd.ssh(user, STUBBORN.format(779) + " echo started"))
@@ -535,7 +534,9 @@ def test_jobs_are_told_before_they_are_killed(boxed_two, sshd, baseline, scratch
 
 def test_stopped_job_is_ended(boxed_two, sshd, baseline):
     """A job that is stopped hears of the end too."""
-    assert sshd.ssh("alice", "sleep 781 </dev/null >/dev/null 2>&1 & kill -STOP $!").rc == 0
+    assert sshd.ssh("alice", "sleep 781 </dev/null >/dev/null 2>&1 & "
+                    # a shell that is stopped before its redirections would keep sshd waiting
+                    "while ! ps -o comm= $! | grep -q sleep; do sleep 0.02; done; kill -STOP $!").rc == 0
     took, _ = timed(lambda: wait_for_boxes(0))
     assert took < STOP_TIMEOUT - 0.5, took
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Many logins at once, and a user who fills a box while others want in."""
+import collections
+import concurrent.futures
+import os
+import re
+import subprocess
+
+import pytest
+
+from lib import host, syslog
+
+AT_ONCE = 8
+USERS = ("alice", "bob", "carol", "mallory")
+SCRIPT = "echo $NSBOX_ID $(readlink /proc/self/ns/pid /proc/self/ns/mnt /proc/self/ns/net) $(id -un) $(cat /proc/1/comm)"
+
+Login = collections.namedtuple("Login", "id pid mnt net user init")
+
+
+@pytest.fixture
+def boxed(conf):
+    """Everybody who comes by ssh is boxed."""
+    conf.pam("sshd")
+    conf.nsbox("[profile all]\nusers = *\nnetwork = loopback\n")
+    return conf
+
+
+def log_in(sshd, number):
+    """(user that logged in, what the session said)"""
+    user = USERS[number % len(USERS)]
+    result = sshd.ssh(user, SCRIPT, timeout=60)
+    assert result.rc == 0 and result.err == "", (user, result)
+    return user, Login(*result.out.split())
+
+
+def log_in_often(sshd, number):
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda i: log_in(sshd, i), range(number)))
+
+
+def test_many_logins_at_once(boxed, sshd, baseline):
+    """200 logins of four users, eight at a time: each has a box of its own, is logged with it, and leaves nothing."""
+    start = syslog.mark()
+    number = host.count(200, 40)
+    logins = log_in_often(sshd, number)
+    assert len(logins) == number
+    ids = {login.id for _, login in logins}
+    assert len(ids) == number and all(re.fullmatch("[a-z0-9]{10}", ident) for ident in ids)
+    here = host.namespaces()
+    for user, login in logins:
+        assert (login.user, login.init) == (user, "nsbox-init")
+        for kind in ("pid", "mnt", "net"):
+            assert getattr(login, kind) != f"{kind}:[{here[kind]}]"
+    host.wait_until(lambda: not host.find("nsbox-init"), what="all boxes have ended")
+    opened = {re.search(r"nsbox (\w+): session of", line)[1] for line in syslog.matching("session of .* opened", start)}
+    ended = {re.search(r" box (\w+) of", line)[1] for line in syslog.matching(r"nsbox-helper\[\d+\] box .* ended", start)}
+    assert opened == ended == ids
+    assert not syslog.matching(r"^authpriv\.(warning|err|crit|alert|emerg) ", start)
+
+
+def test_many_live_boxes(boxed, sshd, baseline):
+    """Boxes that live at the same time share no namespace and no group, and all end together."""
+    number = host.count(40, 16)
+    sessions = [sshd.popen(USERS[i % len(USERS)], SCRIPT + "; cat") for i in range(number)]
+    try:
+        logins = [Login(*session.stdout.readline().decode().split()) for session in sessions]
+        inits = host.find("nsbox-init")
+        assert len(inits) == number
+        for kind in ("id", "pid", "mnt", "net"):
+            assert len({getattr(login, kind) for login in logins}) == number, kind
+        for kind in ("uts", "ipc", "cgroup"):
+            assert len({host.namespaces(pid)[kind] for pid in inits} | {host.namespaces()[kind]}) == number + 1, kind
+        assert len({host.cgroup(pid) for pid in inits}) == number
+        assert set(os.listdir("/run/nsbox/boxes")) == {login.id for login in logins}
+    finally:
+        for session in sessions:
+            session.stdin.close()
+        for session in sessions:
+            session.wait(20)
+            session.stdout.close()
+            session.stderr.close()
+    host.wait_until(lambda: not host.find("nsbox-init"), what="all boxes have ended")
+
+
+def test_clients_that_vanish_at_once(boxed, sshd, baseline):
+    """Eight clients at a time that are killed at any moment of the login leave nothing behind."""
+    for round_number in range(host.count(25, 5)):
+        clients = [sshd.popen(USERS[i % len(USERS)], "sleep 1000") for i in range(AT_ONCE)]
+        for position, client in enumerate(clients):
+            # from the key exchange to the running command: the moments of the kill are spread over the login
+            try:
+                client.wait(0.02 * position + 0.005 * round_number)
+            except subprocess.TimeoutExpired:
+                pass
+            client.kill()
+        for client in clients:
+            client.wait()
+            for stream in (client.stdin, client.stdout, client.stderr):
+                stream.close()
+    host.wait_until(lambda: not host.find("nsbox-init") and not sshd.monitors(), timeout=10, what="all are gone")
