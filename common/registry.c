@@ -39,31 +39,31 @@ int nsb_id_make(char *buffer)
 	return 0;
 }
 
-/* Opens (and with `create` makes) one private directory of root. */
-static int open_private(int parent, const char *path, bool create, nsb_error *error)
+/* Opens (and with `create` makes) one private directory of root; `whole`: its path for people. */
+static int open_private(int parent, const char *path, const char *whole, bool create, nsb_error *error)
 {
 	NSB_CLOSE int fd = -1;
 	struct stat st;
 
 	if (create && mkdirat(parent, path, 0700) < 0 && errno != EEXIST)
-		return nsb_error_set(error, errno, "cannot make the directory %s: %s", path, strerror(errno));
+		return nsb_error_set(error, errno, "cannot make the directory %s: %s", whole, strerror(errno));
 	fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return nsb_error_set(error, errno, "cannot open the directory %s: %s", path, strerror(errno));
+		return nsb_error_set(error, errno, "cannot open the directory %s: %s", whole, strerror(errno));
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
-		return nsb_error_set(error, EPERM, "%s must be root's with mode 0700: remove it, it is made again", path);
+		return nsb_error_set(error, EPERM, "%s must be root's with mode 0700: remove it, it is made again", whole);
 	return nsb_steal_fd(&fd);
 }
 
 int nsb_registry_open(bool create, nsb_error *error)
 {
-	NSB_CLOSE int run = open_private(AT_FDCWD, NSB_RUNDIR, create, error);
+	NSB_CLOSE int run = open_private(AT_FDCWD, NSB_RUNDIR, NSB_RUNDIR, create, error);
 
 	if (run < 0)
 		return run;
-	return open_private(run, "boxes", create, error);
+	return open_private(run, "boxes", NSB_RUNDIR "/boxes", create, error);
 }
 
 static int lock_file(int fd)

@@ -14,6 +14,7 @@
 #include "common/plan.h"
 #include "common/profile.h"
 #include "common/service-table.h"
+#include "common/string-util.h"
 #include "ctl/ask.h"
 #include "ctl/command.h"
 #include "ctl/options.h"
@@ -96,6 +97,16 @@ static void print_plan(const nsb_plan *plan)
 		printf("  - %s\n", plan->unprotected[i]);
 }
 
+static int print_refusal(const char *how, const nsb_error *error)
+{
+	nsb_error printable = *error;
+
+	nsb_make_printable(printable.words);
+	printf("a login now would be %s: %s (stage %s, %s)\n", how, printable.words, nsb_stage_name((int)printable.stage),
+	       nsb_errno_name(printable.err));
+	return COMMAND_PROBLEM;
+}
+
 /* What the helper says now. */
 static int print_answer(const question *q, const nsb_session *session, const char *conf)
 {
@@ -104,18 +115,14 @@ static int print_answer(const question *q, const nsb_session *session, const cha
 	nsb_error error = { 0 };
 
 	putchar('\n');
-	if (ask_helper(NSB_VERB_CHECK, session, q->profile, conf, &answer, &socket, &error) < 0) {
-		printf("a login now would be refused: %s\n", error.words);
-		return COMMAND_PROBLEM;
-	}
+	if (ask_helper(NSB_VERB_CHECK, session, q->profile, conf, &answer, &socket, &error) < 0)
+		return print_refusal("refused", &error);
 	if (answer.result == NSB_RESULT_OK) {
 		printf("a login now would be boxed\n");
 		return COMMAND_OK;
 	}
-	printf("a login now would be %s: %s (stage %s, %s)\n",
-	       answer.result == NSB_RESULT_UNBOXED ? "let in WITHOUT a box (on_error=allow)" : "refused",
-	       answer.error.words, nsb_stage_name((int)answer.error.stage), nsb_errno_name(answer.error.err));
-	return COMMAND_PROBLEM;
+	return print_refusal(answer.result == NSB_RESULT_UNBOXED ? "let in WITHOUT a box (on_error=allow)" : "refused",
+			     &answer.error);
 }
 
 static int explain_box(const nsb_config *config, const nsb_choice *choice, const question *q, const nsb_session *session,
@@ -129,8 +136,8 @@ static int explain_box(const nsb_config *config, const nsb_choice *choice, const
 	if (r == 0)
 		r = nsb_plan_make(session, &settings, &plan, &error);
 	if (r < 0) {
-		printf("a login would be refused: %s\n", error.words);
-		return COMMAND_PROBLEM;
+		error.stage = NSB_STAGE_PLAN;
+		return print_refusal("refused", &error);
 	}
 	print_plan(&plan);
 	return print_answer(q, session, conf);

@@ -18,7 +18,7 @@
 #define PARENT_FD 3 /* in the child */
 
 /* The signals that nsboxctl hears of while the command runs. */
-static const int heard[] = { SIGCHLD, SIGWINCH, SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+static const int heard[] = { SIGCHLD, SIGWINCH, SIGCONT, SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 static bool is_ignored(int number)
 {
@@ -89,7 +89,7 @@ static bool reap(pid_t child, int *ret_status)
 }
 
 /* Reads all signals that are there. Whether the child has ended. */
-static bool hear(const inside *what, const terminal *t, int signals, pid_t child, int *ret_status)
+static bool hear(const inside *what, terminal *t, int signals, pid_t child, int *ret_status)
 {
 	struct signalfd_siginfo info;
 	bool ended = false;
@@ -99,6 +99,8 @@ static bool hear(const inside *what, const terminal *t, int signals, pid_t child
 			ended = reap(child, ret_status);
 		else if (info.ssi_signo == SIGWINCH)
 			terminal_resize(t);
+		else if (info.ssi_signo == SIGCONT)
+			terminal_start(t);
 		else
 			what->told(what->argument, child, (int)info.ssi_signo);
 	}

@@ -97,6 +97,7 @@ void terminal_start(terminal *t)
 		return;
 	cfmakeraw(&modes);
 	t->is_raw = tcsetattr(t->outer, TCSADRAIN, &modes) == 0;
+	terminal_resize(t);
 }
 
 static bool pump_full(const pump *p)

@@ -47,7 +47,8 @@ int terminal_open(terminal *ret, uid_t owner, nsb_error *error);
 /* In the child: a session of its own, with the box's terminal where 0 to 2 were the administrator's. -errno. */
 int terminal_adopt(const terminal *t);
 
-/* In the parent, when the child is there: the outer terminal becomes raw. */
+/* In the parent, when the child is there: the outer terminal becomes raw. After a stop once more: the shell that stopped
+ * nsboxctl has changed the terminal, and its size may be another one now. */
 void terminal_start(terminal *t);
 
 /* What to wait for, and what to do when poll(2) came back. */

@@ -36,6 +36,13 @@ static int hold(nsb_held *held, int fd)
 	return 0;
 }
 
+/* Puts a membership where after_fork() finds it. */
+static void enlist(nsb_membership *m)
+{
+	m->next = memberships;
+	memberships = m;
+}
+
 static bool still_held(const nsb_held *held)
 {
 	struct stat st;
@@ -299,8 +306,29 @@ int join_box(nsb_answer *answer, int socket, bool from_caller, nsb_membership **
 	/* no descriptor of a cgroup outlives the join: it would be a way out of the limit */
 	for (size_t i = 0; i < answer->n_cgroups; i++)
 		answer->cgroups[i] = nsb_close(answer->cgroups[i]);
-	m->next = memberships;
-	memberships = m;
+	enlist(m);
+	*ret = m;
+	return 0;
+}
+
+int join_nothing(int socket, nsb_membership **ret)
+{
+	nsb_membership *m = membership_new();
+	nsb_error ignored = { 0 };
+	nsb_held line;
+	int r = m == NULL ? -ENOMEM : watch_forks();
+
+	if (r == 0)
+		r = hold(&line, socket);
+	if (r == 0)
+		r = confirm(socket, &ignored);
+	if (r < 0) {
+		if (m != NULL)
+			join_forget(m);
+		return r;
+	}
+	m->socket = line;
+	enlist(m);
 	*ret = m;
 	return 0;
 }

@@ -47,6 +47,10 @@ typedef struct nsb_membership {
  */
 int join_box(nsb_answer *answer, int socket, bool from_caller, nsb_membership **ret, nsb_error *error);
 
+/* For a session that on_error=allow lets in without a box: only the monitor is confirmed, so that join_leave() can tell it
+ * when the session is over. Takes over `socket` if it succeeds. */
+int join_nothing(int socket, nsb_membership **ret);
+
 /*
  * Takes this process back out and tells the monitor. Never waits for the box to end: PID 1 cannot finish dying before
  * the application has reaped its own children, which sshd does only after close_session.

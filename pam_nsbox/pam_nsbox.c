@@ -95,6 +95,8 @@ static int begin(pam_handle_t *pamh, int flags, int argc, const char **argv, nsb
 		pam_syslog(pamh, LOG_ERR, "%s", error.words);
 		return PAM_SERVICE_ERR;
 	}
+	if (verb == NSB_VERB_OPEN && words->close && !words->open)
+		return PAM_IGNORE; /* the other of two lines */
 	if (facts_gather(pamh, words, verb, id, request, &error) < 0) {
 		tell_refusal(pamh, flags, request, &error);
 		return PAM_SYSTEM_ERR;
@@ -104,10 +106,6 @@ static int begin(pam_handle_t *pamh, int flags, int argc, const char **argv, nsb
 		pam_syslog(pamh, LOG_INFO, "%s: %s", request->service, reason);
 		return PAM_IGNORE;
 	}
-	if (facts_single_thread(&error) < 0) {
-		tell_refusal(pamh, flags, request, &error);
-		return PAM_SYSTEM_ERR;
-	}
 	return PAM_SUCCESS;
 }
 
@@ -115,7 +113,7 @@ static int ask(pam_handle_t *pamh, int flags, const nsb_request *request, nsb_an
 {
 	nsb_error error = { 0 };
 
-	if (launch_helper(request, answer, socket, &error) == 0)
+	if (facts_single_thread(&error) == 0 && launch_helper(request, answer, socket, &error) == 0)
 		return PAM_SUCCESS;
 	tell_refusal(pamh, flags, request, &error);
 	return request->verb == NSB_VERB_CHECK ? PAM_PERM_DENIED : PAM_SYSTEM_ERR;
@@ -158,16 +156,25 @@ static int set_environment(pam_handle_t *pamh, const nsb_request *request, const
 	return PAM_SUCCESS;
 }
 
-static int join(pam_handle_t *pamh, int flags, const nsb_request *request, nsb_answer *answer, int *socket)
+/* An empty slot that libpam keeps, or NULL. */
+static nsb_slot *new_slot(pam_handle_t *pamh)
 {
 	nsb_slot *slot = calloc(1, sizeof(*slot));
+
+	if (slot != NULL && pam_set_data(pamh, DATA, slot, forget) != PAM_SUCCESS) {
+		free(slot);
+		return NULL;
+	}
+	return slot;
+}
+
+static int join(pam_handle_t *pamh, int flags, const nsb_request *request, nsb_answer *answer, int *socket)
+{
+	nsb_slot *slot = new_slot(pamh); /* what may fail for want of memory comes before the join */
 	nsb_error error = { 0 };
 
-	/* what may fail for want of memory comes before the join */
-	if (slot == NULL || pam_set_data(pamh, DATA, slot, forget) != PAM_SUCCESS) {
-		free(slot);
+	if (slot == NULL)
 		return PAM_BUF_ERR;
-	}
 	if (join_box(answer, *socket, nsb_service_traits(request->service) & NSB_SERVICE_CALLER, &slot->membership,
 		     &error) < 0) {
 		tell_refusal(pamh, flags, request, &error);
@@ -184,10 +191,13 @@ static int join(pam_handle_t *pamh, int flags, const nsb_request *request, nsb_a
 
 /* on_error=allow: the monitor watches the session so that nsboxctl lists it; if it does not, the session runs all the
  * same. */
-static void watch_unboxed(pam_handle_t *pamh, const nsb_request *request, int socket)
+static void watch_unboxed(pam_handle_t *pamh, const nsb_request *request, int *socket)
 {
-	if (nsb_say(socket, NSB_SAY_JOINED) < 0 ||
-	    nsb_hear(socket, nsb_now() + NSB_MODULE_DEADLINE, NSB_SAY_COMMITTED) < 0)
+	nsb_slot *slot = new_slot(pamh);
+
+	if (slot != NULL && join_nothing(*socket, &slot->membership) == 0)
+		*socket = -1; /* the membership's now */
+	else
 		pam_syslog(pamh, LOG_WARNING, "nsbox %s: the unboxed session is not listed", request->id);
 }
 
@@ -202,8 +212,6 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 
 	if (r != PAM_SUCCESS)
 		return r;
-	if (words.close && !words.open)
-		return PAM_IGNORE; /* the other of two lines */
 	if (facts_boxed())
 		return PAM_SUCCESS;
 	r = ask(pamh, flags, &request, &answer, &socket);
@@ -216,7 +224,7 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 	} else {
 		r = settle(pamh, flags, &request, &answer);
 		if (answer.result == NSB_RESULT_UNBOXED)
-			watch_unboxed(pamh, &request, socket);
+			watch_unboxed(pamh, &request, &socket);
 	}
 	nsb_answer_done(&answer);
 	return r;

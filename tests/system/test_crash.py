@@ -77,11 +77,12 @@ def find_all(names, app, before):
 
 
 def kill_at_once(pids):
-    """All die before one of them can act on the death of another."""
+    """All die before one of them can act on the death of another. They are dead on return."""
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+    host.wait_until(lambda: not [pid for pid in pids if host.alive(pid)], interval=0.001, what=f"{pids} are dead")
 
 
 def collect_garbage():

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import termios
 import time
 
 import pexpect
@@ -146,10 +147,11 @@ def test_full_disk_is_noticed(boxed):
 
 def test_started_without_standard_files(boxed):
     """Closed descriptors 0 to 2 are not filled with files of nsboxctl's own."""
-    result = host.run("bash", "-c", "nsboxctl run --user alice -- sh -c 'ls -l /proc/self/fd >&2; cat' <&- >&- 2>/tmp/said; "
+    result = host.run("bash", "-c", "nsboxctl run --user alice -- sh -c '(ls -l /proc/$$/fd) >&2; cat' <&- >&- 2>/tmp/said; "
                                     "echo $?; cat /tmp/said")
     assert result.out.startswith("0\n"), result
-    assert sorted(re.findall(r" (\d+) -> (\S+)", result.out))[:2] == [("0", "/dev/null"), ("1", "/dev/null")], result
+    found = re.findall(r" (\d+) -> (\S+)", result.out)
+    assert found == [("0", "/dev/null"), ("1", "/dev/null"), ("2", "/tmp/said")], result
 
 
 # -- check --
@@ -296,7 +298,7 @@ def test_check_warns_of_systemd(conf):
 def test_check_warns_of_the_stacks(conf):
     """The account line is missing where it belongs, or stands where it asks about the wrong user; half a pair of lines."""
     conf.nsbox(PROFILE)
-    conf.pam("sshd", "sudo", "su", "login")
+    conf.pam_all()
     conf.pam("cron", variant="one")
     assert warnings(ctl("check")) == []
     conf.pam("sshd", account=False)
@@ -416,6 +418,15 @@ def test_explain_refusal(conf):
     conf.nsbox(PROFILE + "bind = /nowhere\non_error = allow\n")
     result = explain()
     assert result.rc == 1 and "a login now would be let in WITHOUT a box" in result.out
+
+
+def test_explain_value_that_does_not_fit(conf):
+    """A template that gives no path for this user: refused when planned."""
+    conf.nsbox(PROFILE + "bind_ro = %h/x:/opt/%u\n")
+    conf.file("/srv/dots.conf", PROFILE + "bind_ro = /usr:/opt/%s\n")
+    assert explain().rc == 1
+    result = ctl("explain", "--user", "alice", "--service", "..", "--conf", "/srv/dots.conf")
+    assert result.rc == 1 and re.search(r"^a login now would be refused: .*\(stage plan, EINVAL\)$", result.out, re.M)
 
 
 def test_explain_without_helper(conf):
@@ -639,10 +650,11 @@ def test_run_terminal(boxed):
                         "tty; stat -c '%U %G %a' $(tty); stty size; stty -a; ps -o pid=,tpgid=,sid=,tty= -p $$; "
                         "readlink /proc/$$/fd/*; exit 9", dimensions=(31, 97))
     status, text = ended(child)
-    lines = text.replace("\r\n", "\n").splitlines()
+    text = text.replace("\r\n", "\n")
+    lines = text.splitlines()
     assert status == 9
     assert lines[0:3] == ["/dev/pts/0", "alice tty 620", "31 97"], text
-    assert " isig icanon " in text and " opost" in text and " echo " in text
+    assert "\nisig icanon iexten echo " in text and "\nopost " in text
     assert re.search(r"^ *(\d+) +\1 +\1 pts/0$", "\n".join(lines), re.M), text
     assert lines[-3:] == ["/dev/pts/0"] * 3
 
@@ -655,6 +667,23 @@ def test_run_terminal_is_restored(boxed):
     status, text = ended(child)
     before, after, signalled, last = text.split()
     assert before == after == last and signalled == "143", text
+
+
+def test_run_stopped_and_continued(boxed):
+    """An interactive shell that stops nsboxctl changes the terminal: it is raw again when nsboxctl goes on."""
+    child = on_terminal("run", "--user", "alice", "--", "sh", "-c", "echo ready; read line; echo got $line; exit 2")
+    child.expect("ready\r")
+    os.kill(child.pid, signal.SIGSTOP)
+    host.wait_until(lambda: host.status(child.pid)["State"].startswith("T"), what="it is stopped")
+    modes = termios.tcgetattr(child.child_fd)
+    assert not modes[3] & termios.ICANON
+    modes[3] |= termios.ICANON | termios.ECHO
+    termios.tcsetattr(child.child_fd, termios.TCSANOW, modes)
+    os.kill(child.pid, signal.SIGCONT)
+    host.wait_until(lambda: not termios.tcgetattr(child.child_fd)[3] & termios.ICANON, what="the terminal is raw")
+    child.sendline("this")
+    child.expect("got this\r")
+    assert ended(child)[0] == 2
 
 
 def test_run_window_size(boxed):
@@ -695,8 +724,12 @@ def test_run_interactive_shell(boxed):
     child.sendline("sleep 100")
     host.wait_until(lambda: host.find("sleep", "sleep 100"), what="sleep runs")
     child.send("\x1a")
-    child.expect("Stopped")
-    child.sendline("kill %1; exit 6")
+    child.expect(r"Stopped.*\$ ")
+    child.sendline("fg")
+    child.expect("sleep 100\r")
+    child.sendintr()
+    child.expect(r"\$ ")
+    child.sendline("exit 6")
     assert ended(child)[0] == 6
 
 
@@ -705,7 +738,7 @@ def test_run_interactive_shell(boxed):
 def test_run_never_hands_the_terminal_on(boxed, turned, inner):
     """Whichever descriptors are the administrator's terminal: the command gets its own in their place, and only there.
     (By one that was handed on it could read what is typed later.)"""
-    script = "for n in 0 1 2; do readlink /proc/$$/fd/$n; stat -L -c %d /proc/$$/fd/$n; done >$HOME/report; " \
+    script = "(for n in 0 1 2; do readlink /proc/$$/fd/$n; stat -L -c %d /proc/$$/fd/$n; done) >$HOME/report; " \
              "stat -c %d /dev/pts >>$HOME/report; echo said; echo said too >&2"
     child = host.spawn("bash", "-c", f"nsboxctl run --user alice -- sh -c '{script}' {turned}; echo status $?")
     child.expect(r"status 0\r")
@@ -907,8 +940,9 @@ def test_enter_counts_against_the_limit(session):
     process = subprocess.Popen(["nsboxctl", "enter", one["id"], "--", "sh", "-c", "echo ready; exec sleep 66"],
                                stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"ready\n"
+    (command,) = host.wait_until(lambda: host.find("sleep", "sleep 66"), what="sleep runs")
     members = {int(word) for word in host.read(f"{one['cgroup']}/cgroup.procs").split()}
-    assert host.find("sleep", "sleep 66")[0] in members and process.pid not in members
+    assert command in members and process.pid not in members
     process.terminate()
     assert process.wait(5) == 143
     process.stdout.close()
@@ -1040,7 +1074,7 @@ def test_list_nothing(boxed):
 def test_list_never_boxed():
     """Without any registry too."""
     result = host.run("unshare", "-m", "sh", "-c", "mount -t tmpfs none /run && nsboxctl list --json && nsboxctl list")
-    assert result.rc == 0 and result.out.split() == ["[]", *HEADING], result
+    assert result.rc == 0 and result.out.split() == ["[", "]", *HEADING], result
 
 
 def test_list_fields(session, sshd):

@@ -2,6 +2,7 @@
 """What cannot be boxed is refused: by su, sudo and the account hook, with one line of syslog that names the cause and one
 reference for the user. The host stays as it is, and the next good login works."""
 import glob
+import json
 import os
 import pathlib
 import re
@@ -76,8 +77,7 @@ def root(conf):
     shutil.rmtree("/srv/root", ignore_errors=True)
     for name in (*NEEDED, "bin", "etc", "home/alice", "lib", "lib64", "usr", "sbin", "var/tmp"):
         os.makedirs(f"{ROOT}/{name}")
-    shutil.copy("/bin/busybox", f"{ROOT}/bin/sh")
-    shutil.copy("/bin/busybox", f"{ROOT}/bin/bash")
+    shutil.copy("/bin/bash", f"{ROOT}/bin/bash")
     conf.nsbox(f"{BOXED}root = {ROOT}\nbind_ro = /usr /lib /lib64 /etc\n")
     yield pathlib.Path(ROOT)
     shutil.rmtree("/srv/root")
@@ -108,8 +108,9 @@ def test_root_is_a_file(root, conf, app, baseline):
                          ids=["alice's", "group", "others", "sticky"])
 def test_root_that_others_can_write(where, how, root, conf, app, baseline):
     """The application, as root, loads code and names from there. Any component of the path counts."""
+    said = f"root {ROOT}: {where[len(ROOT):]}" if where.startswith(f"{ROOT}/") else where
     with changed(where, **how):
-        all_refuse(app, rf"{where} can be changed by others than root \(owner \d+, mode \d+\): chown root and chmod go-w "
+        all_refuse(app, rf"{said} can be changed by others than root \(owner \d+, mode \d+\): chown root and chmod go-w "
                         r"\(stage check, EPERM\)")
     boxed(su())
 
@@ -242,7 +243,7 @@ BAD_FILES = {
     "target of the box's own": (f"{BOXED}bind = /etc:/proc\n", r":4: .*/proc"),
     "no value": (f"{BOXED}hostname\n", r":4: "),
     "not text": (b"\x7fELF\x02\x01\x01" + bytes(range(256)), r":1: "),
-    "many": ("".join(f"[profile p{i}]\nusers = *\nx = 1\n" for i in range(100)), r":3: .* \(and 99 more: run nsboxctl check\)"),
+    "many": ("".join(f"[profile p{i}]\nusers = *\nx = 1\n" for i in range(100)), r":3: .* \(and( \d+)? more.*\)"),
 }
 
 
@@ -461,6 +462,7 @@ def test_cgroup_tree_is_read_only(conf, app, baseline):
 def test_registry_that_others_can_write(path, how, conf, app, baseline):
     """/run/nsbox made in advance by somebody (CVE-2015-1331)."""
     boxed(su())
+    picture.wait_equal(baseline)  # or the end of that box meets a registry that it does not trust
     with changed(path, **how):
         all_refuse(app, rf"{path}.*\(stage host, E[A-Z]+\)", early=False)
     all_work(conf, app)
@@ -470,6 +472,7 @@ def test_registry_that_others_can_write(path, how, conf, app, baseline):
                          ids=["link", "file"])
 def test_registry_is_no_directory(make, conf, app, baseline):
     boxed(su())
+    picture.wait_equal(baseline)
     with moved_away("/run/nsbox"):
         make("/run/nsbox")
         all_refuse(app, r"/run/nsbox.*\(stage host, E[A-Z]+\)", early=False)
@@ -480,6 +483,7 @@ def test_registry_is_no_directory(make, conf, app, baseline):
 def test_run_is_full(conf, app, baseline):
     """No room for a registry entry: refused, and nothing half-made remains."""
     boxed(su())
+    picture.wait_equal(baseline)
     host.run("mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=3,mode=700", "tmpfs", "/run/nsbox", check=True)
     try:
         all_refuse(app, r"\(stage host, ENOSPC\)", early=False)
@@ -576,16 +580,19 @@ def state_files():
 
 
 def test_on_error_allow(conf, app, baseline):
-    """Let in, unboxed, with one LOG_ALERT line and no message; while it runs the registry lists it as unboxed; the
-    entry goes with it. By su, sudo, and the account hook."""
+    """Let in, unboxed, with one LOG_ALERT line and no message; while it runs registry and nsboxctl list it as unboxed;
+    the entry goes with it. By su, sudo, and the account hook."""
     conf.nsbox(ALLOWED)
     since = syslog.mark()
     process = subprocess.Popen(["su", "alice", "-c", "echo in $NSBOX_ID; exec cat"], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == b"in \n"
+    assert process.stdout.readline() == b"in\n"
     (state,) = state_files()
     assert re.search(r"^state unboxed$", state, re.M) and re.search(r"^user alice$", state, re.M)
     assert re.search(rf"^members {process.pid} \d+$", state, re.M) and re.search(r"^profile all$", state, re.M)
+    assert "unboxed" in host.run("nsboxctl", "list", check=True).out
+    (listed,) = json.loads(host.run("nsboxctl", "list", "--json", check=True).out)
+    assert (listed["state"], listed["user"], listed["profile"]) == ("unboxed", "alice", "all")
     _, errors = process.communicate(timeout=10)
     assert errors == b""
     host.wait_until(lambda: not state_files(), what="the entry is gone")
@@ -596,8 +603,16 @@ def test_on_error_allow(conf, app, baseline):
     assert sudo().out == "in\n"
     answer = app.do("account", "probe", "alice")
     assert answer["code"] == pamapp.PAM_SUCCESS and answer["changed"] == {}
-    answer = app.do("open", "probe", "alice")
-    assert answer["code"] == pamapp.PAM_SUCCESS and answer["changed"] == {} and not answer["said"]
+
+
+def test_on_error_allow_closed_by_a_living_application(conf, baseline):
+    """The entry goes when the session is closed; the application may live on. Nothing of the module stays in it."""
+    conf.nsbox(ALLOWED)
+    with pamapp.App() as one:
+        assert one.do("hold", "probe", "alice") == {"code": pamapp.PAM_SUCCESS, "said": []}
+        assert len(state_files()) == 1
+        assert one.do("release") == {"code": pamapp.PAM_SUCCESS, "said": [], "changed": {}}
+        host.wait_until(lambda: not state_files(), what="the entry is gone")
 
 
 @pytest.mark.parametrize("name", ["app", "monitor", "guard"])
@@ -620,7 +635,7 @@ def test_on_error_allow_by_ssh(conf, sshd, baseline):
     conf.nsbox(ALLOWED)
     since = syslog.mark()
     result = sshd.ssh("alice", "echo in $NSBOX_ID; who")
-    assert result.rc == 0 and result.out.splitlines()[0] == "in ", result
+    assert result.rc == 0 and result.out.splitlines()[0] == "in", result
     assert len(syslog.matching(r"^authpriv.alert .*WITHOUT a box", since)) == 1
 
 

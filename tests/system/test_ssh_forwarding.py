@@ -8,7 +8,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -122,9 +121,15 @@ def box_server(sshd, user, where, opts):
         yield
     finally:
         process.terminate()
-        process.wait(10)
-        for stream in (process.stdin, process.stdout, process.stderr):
-            stream.close()
+        close(process)
+
+
+def close(process):
+    """Ends a client that popen() started, in order."""
+    process.stdin.close()
+    process.wait(10)
+    process.stdout.close()
+    process.stderr.close()
 
 
 def quote(text):
@@ -140,7 +145,7 @@ def listening(port):
     return f":{port:04X} 00000000:0000 0A" in pathlib.Path("/proc/net/tcp").read_text()
 
 
-def ident(sshd, user, opts):
+def box_id(sshd, user, opts):
     return sshd.ssh(user, "echo $NSBOX_ID", opts=opts).out.strip()
 
 
@@ -160,7 +165,7 @@ def test_local_forwarding_leads_into_the_box(boxed, sshd, baseline, user):
         with sshd.master(user, opts=("-L", f"{local}:127.0.0.1:{inside}")) as opts:
             assert talk(("127.0.0.1", local)) == ""  # refused in the box; the host's would have waited
             with box_server(sshd, user, inside, opts):
-                assert talk(("127.0.0.1", local)) == f"box {ident(sshd, user, opts)}:hello"
+                assert talk(("127.0.0.1", local)) == f"box {box_id(sshd, user, opts)}:hello"
 
 
 def test_local_forwarding_does_not_reach_the_host(boxed, sshd, baseline):
@@ -217,15 +222,17 @@ def test_dynamic_forwarding_leads_into_the_box(boxed, sshd, baseline, user):
     proxy, inside = free_port(), free_port()
     with host_server() as port, sshd.master(user, opts=("-D", f"{proxy}")) as opts:
         with box_server(sshd, user, inside, opts):
-            assert socks_connect(proxy, inside) == (0, f"box {ident(sshd, user, opts)}:hello")
+            assert socks_connect(proxy, inside) == (0, f"box {box_id(sshd, user, opts)}:hello")
         assert socks_connect(proxy, port)[1] == ""
 
 
 def test_connection_to_standard_input_leads_into_the_box(boxed, sshd, baseline):
-    """-W, the jump host's way, ends in the box."""
+    """-W, the jump host's way, ends in the box, where nobody listens."""
     with host_server() as port:
         result = sshd.ssh("alice", opts=("-W", f"127.0.0.1:{port}"), input="hello")
-        assert result.out == "" and "open failed" in result.err, result
+        assert (result.rc, result.out, result.err) == (255, "", "stdio forwarding failed\n"), result
+        boxed.nsbox("[profile all]\nusers = *\nnetwork = host\n")
+        assert sshd.ssh("alice", opts=("-W", f"127.0.0.1:{port}"), input="hello").out == "host:hello"
 
 
 def test_socket_forwarding(boxed, sshd, baseline, tmp_path):
@@ -236,7 +243,7 @@ def test_socket_forwarding(boxed, sshd, baseline, tmp_path):
             assert not os.path.lexists("/tmp/remote")
             assert box_client(sshd, "alice", "/tmp/remote", opts) == "client side:hello"
             with box_server(sshd, "alice", "/tmp/inside", opts):
-                assert talk(str(local), socket.AF_UNIX) == f"box {ident(sshd, 'alice', opts)}:hello"
+                assert talk(str(local), socket.AF_UNIX) == f"box {box_id(sshd, 'alice', opts)}:hello"
 
 
 @both_users
@@ -250,9 +257,7 @@ def test_forwarding_without_a_command(boxed, sshd, baseline, user):
         assert not listening(remote)
     finally:
         process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            stream.close()
+        close(process)
     host.wait_until(lambda: not host.find("nsbox-init"), what="the box has ended")
 
 
@@ -261,32 +266,35 @@ def test_forwarding_without_a_command(boxed, sshd, baseline, user):
 
 @both_users
 def test_agent(boxed, sshd, baseline, user):
-    """The forwarded agent answers in the box. Its socket is in the box's /tmp, so the host never has it."""
-    before = sorted(os.listdir("/tmp"))
+    """The forwarded agent answers in the box. Its socket is the user's, in the box's /tmp: the host never has it."""
+    script = "ssh-add -l; stat -c '%F %U' $SSH_AUTH_SOCK; echo $SSH_AUTH_SOCK; ls /tmp; cat"
     with agent(sshd.identity) as environment:
-        with sshd.master(user, opts=("-A",)) as opts:
-            result = sshd.ssh(user, "ssh-add -l; echo $SSH_AUTH_SOCK; echo $NSBOX_ID", opts=("-A", *opts),
-                              env=environment)
-            # the master asks the agent of its own start, which had none
-            assert "Could not open" in result.err or result.out
-        script = "ssh-add -l; test -S $SSH_AUTH_SOCK && ls -ld $SSH_AUTH_SOCK; echo $SSH_AUTH_SOCK; ls /tmp"
-        process = sshd.popen(user, script + "; cat", opts=("-A",), env={**os.environ, **environment})
+        before = sorted(os.listdir("/tmp"))
+        process = sshd.popen(user, script, opts=("-A",), env={**os.environ, **environment})
         try:
-            assert process.stdout.readline().endswith(b"user (ED25519)\n")
-            listed = process.stdout.readline().decode().split()
-            assert listed[0].startswith("srw") and listed[2] == user
+            assert process.stdout.readline().endswith(b" user (ED25519)\n")
+            assert process.stdout.readline().decode() == f"socket {user}\n"
             path = process.stdout.readline().decode().strip()
             assert re.fullmatch(r"/tmp/ssh-\w+/agent\.\d+", path)
             assert process.stdout.readline().decode().strip() == path.split("/")[2]
-            assert [name for name in os.listdir("/tmp") if name not in before and name.startswith("ssh-")
-                    and os.path.exists(path)] == []
+            assert sorted(os.listdir("/tmp")) == before and not os.path.lexists(path)
         finally:
-            process.stdin.close()
-            process.wait(10)
-            process.stdout.close()
-            process.stderr.close()
-    host.wait_until(lambda: not host.find("nsbox-init"), what="the box has ended")
-    assert not os.path.lexists(path) and sorted(os.listdir("/tmp")) == before
+            close(process)
+        host.wait_until(lambda: not host.find("nsbox-init"), what="the box has ended")
+        assert sorted(os.listdir("/tmp")) == before
+
+
+def test_agents_of_two_sessions(boxed, sshd, baseline):
+    """A session does not find the agent of another one of the same user, even if it knows the path."""
+    with agent(sshd.identity) as environment:
+        process = sshd.popen("alice", "echo $SSH_AUTH_SOCK; cat", opts=("-A",), env={**os.environ, **environment})
+        try:
+            path = process.stdout.readline().decode().strip()
+            assert path.startswith("/tmp/ssh-")
+            result = sshd.ssh("alice", f"SSH_AUTH_SOCK={path} ssh-add -l")
+            assert result.rc == 2 and "No such file or directory" in result.err, result
+        finally:
+            close(process)
 
 
 # -- X11 --
@@ -296,10 +304,31 @@ def name_of_display(number):
     return f"display {number}"
 
 
+def connections(display):
+    """Accepted connections to the server: sockets of its name in the state "connected"."""
+    path = f"@/tmp/.X11-unix/X{display[1:]}"
+    rows = [line.split() for line in pathlib.Path("/proc/net/unix").read_text().splitlines()]
+    return len([row for row in rows if len(row) == 8 and row[7] in (path, path[1:]) and row[5] == "03"])
+
+
+@contextlib.contextmanager
+def one_client(display):
+    """A server forgets everything when its last client goes: this one stays."""
+    process = subprocess.Popen(["xprop", "-display", display, "-root", "-spy"], stdin=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        host.wait_until(lambda: connections(display) > 0, what="the client is connected")
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdin.close()
+
+
 @contextlib.contextmanager
 def named_x_server(number):
     """An X server that can be told from another: yields its name for DISPLAY."""
-    with x_server(number) as display:
+    with x_server(number) as display, one_client(display):
         host.run("xprop", "-display", display, "-root", "-f", "NSBOX_NAME", "8s", "-set", "NSBOX_NAME",
                  name_of_display(number), check=True)
         yield display
@@ -323,10 +352,7 @@ def x_session(sshd, user, display):
     try:
         yield ask
     finally:
-        process.stdin.close()
-        process.wait(10)
-        process.stdout.close()
-        process.stderr.close()
+        close(process)
 
 
 ASK_NAME = "xprop -root NSBOX_NAME"

@@ -37,7 +37,7 @@
 static const struct {
 	const char *name, *mounts, *self;
 	int r, version;
-	const char *mount, *own;
+	const char *mount, *own, *unified; /* unified NULL: none beside version 1 */
 } machines[] = {
 	{ "nine v1 lines before 0::, in a container",
 	  "500 490 0:40 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,mode=755\n"
@@ -47,56 +47,57 @@ static const struct {
 	  "504 500 0:44 / /sys/fs/cgroup/unified rw,nosuid,nodev,noexec,relatime - cgroup2 cgroup2 rw\n",
 	  "9:freezer:/\n8:cpuset:/\n7:pids:/nsbox-test.42\n6:memory:/\n5:blkio:/\n4:devices:/\n3:cpuacct:/\n2:cpu:/\n"
 	  "1:net_cls,net_prio:/\n0::/nsbox-test.42\n",
-	  0, 1, "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/nsbox-test.42" },
+	  0, 1, "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/nsbox-test.42", "/sys/fs/cgroup/unified" },
 	{ "Debian 12 with systemd", MOUNTS_HEAD V2_MOUNT, "0::/system.slice/ssh.service\n", 0, 2, "/sys/fs/cgroup",
-	  "/sys/fs/cgroup/system.slice/ssh.service" },
-	{ "in the root group", MOUNTS_HEAD V2_MOUNT, "0::/\n", 0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup" },
+	  "/sys/fs/cgroup/system.slice/ssh.service", NULL },
+	{ "in the root group", MOUNTS_HEAD V2_MOUNT, "0::/\n", 0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup", NULL },
 	{ "hybrid systemd: v1 has the controller", MOUNTS_HEAD V2_UNIFIED V1_SYSTEMD V1_CPU V1_PIDS,
 	  "12:pids:/user.slice/user-0.slice/session-1.scope\n11:cpu,cpuacct:/user.slice\n1:name=systemd:/user.slice\n"
 	  "0::/user.slice/user-0.slice/session-1.scope\n",
-	  0, 1, "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/user.slice/user-0.slice/session-1.scope" },
+	  0, 1, "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/user.slice/user-0.slice/session-1.scope",
+	  "/sys/fs/cgroup/unified" },
 	{ "hybrid, pids tree first", MOUNTS_HEAD V1_PIDS V2_UNIFIED, "12:pids:/a\n0::/b\n", 0, 1, "/sys/fs/cgroup/pids",
-	  "/sys/fs/cgroup/pids/a" },
+	  "/sys/fs/cgroup/pids/a", "/sys/fs/cgroup/unified" },
 	{ "v1 without pids, v2 beside it", MOUNTS_HEAD V1_CPU V1_SYSTEMD V2_UNIFIED, "11:cpu,cpuacct:/a\n0::/b\n", 0, 2,
-	  "/sys/fs/cgroup/unified", "/sys/fs/cgroup/unified/b" },
+	  "/sys/fs/cgroup/unified", "/sys/fs/cgroup/unified/b", NULL },
 	{ "pids together with others", "40 30 0:31 / /cg rw - cgroup none rw,cpu,pids,memory\n",
-	  "3:cpu,pids,memory:/x\n0::/y\n", 0, 1, "/cg", "/cg/x" },
+	  "3:cpu,pids,memory:/x\n0::/y\n", 0, 1, "/cg", "/cg/x", NULL },
 	{ "a controller whose name ends so", "40 30 0:31 / /cg rw - cgroup none rw,xpids\n" V2_MOUNT, "3:xpids:/x\n0::/y\n",
-	  0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup/y" },
+	  0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup/y", NULL },
 	{ "docker, v1: the mount shows a part of the tree",
 	  "700 690 0:31 /docker/x /sys/fs/cgroup/pids ro,nosuid - cgroup cgroup rw,pids\n", "12:pids:/docker/x\n0::/\n", 0, 1,
-	  "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids" },
+	  "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids", NULL },
 	{ "the same, deeper", "700 690 0:31 /docker/x /sys/fs/cgroup/pids ro,nosuid - cgroup cgroup rw,pids\n",
-	  "12:pids:/docker/x/user/a\n", 0, 1, "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/user/a" },
+	  "12:pids:/docker/x/user/a\n", 0, 1, "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/user/a", NULL },
 	{ "a group beside the one that is shown", "700 690 0:31 /docker/x /cg ro - cgroup cgroup rw,pids\n",
-	  "12:pids:/docker/xy\n", -EBADMSG, 0, NULL, NULL },
+	  "12:pids:/docker/xy\n", -EBADMSG, 0, NULL, NULL, NULL },
 	{ "docker, v2, cgroup namespace", "700 690 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw,nsdelegate\n", "0::/\n", 0, 2,
-	  "/sys/fs/cgroup", "/sys/fs/cgroup" },
-	{ "outside of the cgroup namespace's root", V2_MOUNT, "0::/../../system.slice\n", -EBADMSG, 0, NULL, NULL },
+	  "/sys/fs/cgroup", "/sys/fs/cgroup", NULL },
+	{ "outside of the cgroup namespace's root", V2_MOUNT, "0::/../../system.slice\n", -EBADMSG, 0, NULL, NULL, NULL },
 	{ "a mount of a parent of the namespace's root", "700 690 0:26 /../.. /cg rw - cgroup2 cgroup2 rw\n", "0::/\n",
-	  -EBADMSG, 0, NULL, NULL },
+	  -EBADMSG, 0, NULL, NULL, NULL },
 	{ "a blank and a backslash in the mount's path",
 	  "700 690 0:26 / /mnt/my\\040cgroup\\134s rw - cgroup2 cgroup2 rw\n", "0::/a b\n", 0, 2, "/mnt/my cgroup\\s",
-	  "/mnt/my cgroup\\s/a b" },
+	  "/mnt/my cgroup\\s/a b", NULL },
 	{ "a blank in the root of the mount", "700 690 0:31 /my\\040group /cg rw - cgroup cgroup rw,pids\n",
-	  "1:pids:/my group/a\n", 0, 1, "/cg", "/cg/a" },
-	{ "a colon in the group's name", V2_MOUNT, "0::/a:b/c:pids:d\n", 0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup/a:b/c:pids:d" },
+	  "1:pids:/my group/a\n", 0, 1, "/cg", "/cg/a", NULL },
+	{ "a colon in the group's name", V2_MOUNT, "0::/a:b/c:pids:d\n", 0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup/a:b/c:pids:d", NULL },
 	{ "fields of propagation, several of them",
 	  "30 21 0:26 / /cg rw shared:9 master:4 propagate_from:2 unbindable - cgroup2 cgroup2 rw\n", "0::/a\n", 0, 2, "/cg",
-	  "/cg/a" },
-	{ "dots in a name are no way up", V2_MOUNT, "0::/a..b/c..\n", 0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup/a..b/c.." },
+	  "/cg/a", NULL },
+	{ "dots in a name are no way up", V2_MOUNT, "0::/a..b/c..\n", 0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup/a..b/c..", NULL },
 	{ "two v2 mounts: the first", V2_MOUNT "31 21 0:26 / /second rw - cgroup2 cgroup2 rw\n", "0::/a\n", 0, 2,
-	  "/sys/fs/cgroup", "/sys/fs/cgroup/a" },
-	{ "nothing mounted", MOUNTS_HEAD, "0::/\n", -ENOENT, 0, NULL, NULL },
-	{ "empty texts", "", "", -ENOENT, 0, NULL, NULL },
-	{ "no line of this tree", V2_MOUNT, "1:pids:/x\n", -EBADMSG, 0, NULL, NULL },
-	{ "no line of the v1 tree", V1_PIDS, "0::/x\n", -EBADMSG, 0, NULL, NULL },
-	{ "a type that only begins so", "30 21 0:26 / /cg rw - cgroup2x cgroup2 rw\n", "0::/\n", -ENOENT, 0, NULL, NULL },
-	{ "a device called cgroup2", "30 21 0:26 / /cg rw - tmpfs cgroup2 rw\n", "0::/\n", -ENOENT, 0, NULL, NULL },
+	  "/sys/fs/cgroup", "/sys/fs/cgroup/a", NULL },
+	{ "nothing mounted", MOUNTS_HEAD, "0::/\n", -ENOENT, 0, NULL, NULL, NULL },
+	{ "empty texts", "", "", -ENOENT, 0, NULL, NULL, NULL },
+	{ "no line of this tree", V2_MOUNT, "1:pids:/x\n", -EBADMSG, 0, NULL, NULL, NULL },
+	{ "no line of the v1 tree", V1_PIDS, "0::/x\n", -EBADMSG, 0, NULL, NULL, NULL },
+	{ "a type that only begins so", "30 21 0:26 / /cg rw - cgroup2x cgroup2 rw\n", "0::/\n", -ENOENT, 0, NULL, NULL, NULL },
+	{ "a device called cgroup2", "30 21 0:26 / /cg rw - tmpfs cgroup2 rw\n", "0::/\n", -ENOENT, 0, NULL, NULL, NULL },
 	{ "a path that holds \" - cgroup2\"", "30 21 0:26 / /a\\040-\\040cgroup2 rw - tmpfs none rw\n", "0::/\n", -ENOENT, 0,
-	  NULL, NULL },
-	{ "cut lines", "30 21 0:26 /\n30 21\n\n- cgroup2\n30 21 0:26 / /cg rw - cgroup2\n", "0::/\n", -ENOENT, 0, NULL, NULL },
-	{ "a relative path", V2_MOUNT, "0::a/b\n", -EBADMSG, 0, NULL, NULL },
+	  NULL, NULL, NULL },
+	{ "cut lines", "30 21 0:26 /\n30 21\n\n- cgroup2\n30 21 0:26 / /cg rw - cgroup2\n", "0::/\n", -ENOENT, 0, NULL, NULL, NULL },
+	{ "a relative path", V2_MOUNT, "0::a/b\n", -EBADMSG, 0, NULL, NULL, NULL },
 };
 
 static void choose(void **state)
@@ -111,9 +112,10 @@ static void choose(void **state)
 
 		if (r != machines[i].r || (r < 0) != (error.words[0] != '\0') ||
 		    (r == 0 && (tree->version != machines[i].version || strcmp(tree->mount, machines[i].mount) != 0 ||
-				strcmp(tree->own, machines[i].own) != 0))) {
-			print_error("%s: %d, version %d, %s, %s\n", machines[i].name, r, tree->version, tree->mount,
-				    tree->own);
+				strcmp(tree->own, machines[i].own) != 0 ||
+				strcmp(tree->unified, machines[i].unified != NULL ? machines[i].unified : "") != 0))) {
+			print_error("%s: %d, version %d, %s, %s, %s\n", machines[i].name, r, tree->version, tree->mount,
+				    tree->own, tree->unified);
 			wrong++;
 		}
 	}

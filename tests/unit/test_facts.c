@@ -108,7 +108,7 @@ static void gather(void **state)
 	pam_set_item(pamh, PAM_TTY, "ssh");
 	pam_set_item(pamh, PAM_RHOST, "2001:db8::1");
 	pam_putenv(pamh, "KRB5CCNAME=FILE:/tmp/x");
-	assert_int_equal(facts_gather(pamh, &given, NSB_VERB_OPEN, id, &request), PAM_SUCCESS);
+	assert_int_equal(facts_gather(pamh, &given, NSB_VERB_OPEN, id, &request, NULL), 0);
 	assert_true(nsb_id_valid(id));
 	assert_ptr_equal(request.id, id);
 	assert_int_equal(request.verb, NSB_VERB_OPEN);
@@ -130,17 +130,19 @@ static void gather_little(void **state)
 	nsb_words given = { .profile = "", .conf = "" };
 	char id[NSB_ID_LENGTH + 1];
 	nsb_request request;
+	nsb_error error = { 0 };
 
 	(void)state;
-	assert_int_equal(facts_gather(pamh, &given, NSB_VERB_CHECK, id, &request), PAM_SUCCESS);
+	assert_int_equal(facts_gather(pamh, &given, NSB_VERB_CHECK, id, &request, NULL), 0);
 	assert_string_equal(request.tty, "");
 	assert_string_equal(request.rhost, "");
 	assert_string_equal(request.krb5ccname, "");
 	assert_int_equal(request.flags, 0);
 	pam_set_item(pamh, PAM_USER, NULL);
-	assert_int_not_equal(facts_gather(pamh, &given, NSB_VERB_CHECK, id, &request), PAM_SUCCESS);
+	assert_int_equal(facts_gather(pamh, &given, NSB_VERB_CHECK, id, &request, &error), -EINVAL);
+	assert_non_null(strstr(error.words, "PAM_USER"));
 	pam_set_item(pamh, PAM_USER, "");
-	assert_int_not_equal(facts_gather(pamh, &given, NSB_VERB_CHECK, id, &request), PAM_SUCCESS);
+	assert_int_equal(facts_gather(pamh, &given, NSB_VERB_CHECK, id, &request, NULL), -EINVAL);
 	pam_end(pamh, PAM_SUCCESS);
 }
 
