@@ -20,8 +20,8 @@
 #include "common/path-util.h"
 #include "common/string-util.h"
 
-#define MAIN_FILE NSB_SYSCONFDIR "/security/nsbox.conf"
-#define DROPIN_DIR NSB_SYSCONFDIR "/security/nsbox.conf.d"
+#define MAIN_FILE   NSB_SYSCONFDIR "/security/nsbox.conf"
+#define DROPIN_DIR  NSB_SYSCONFDIR "/security/nsbox.conf.d"
 #define VENDOR_FILE NSB_VENDORDIR "/nsbox.conf"
 
 typedef struct loader {

@@ -13,9 +13,9 @@
 #define CLONE_NEWCGROUP 0x02000000
 #endif
 
-#define NEAREST_LENGTH 32 /* longer words are not mistyped keys */
+#define NEAREST_LENGTH	 32 /* longer words are not mistyped keys */
 #define NEAREST_DISTANCE 3
-#define TMPFS_OPTIONS "size= mode= nr_inodes= noexec"
+#define TMPFS_OPTIONS	 "size= mode= nr_inodes= noexec"
 
 /* Whether `path` is `plain`, whatever the number of its slashes. */
 static bool names_path(const char *path, size_t length, const char *plain)

@@ -31,17 +31,17 @@ typedef struct nsb_key {
 	nsb_key_type type;
 	size_t offset;			/* of the value in nsb_settings */
 	const char *fallback;		/* built-in default as it would be written; "" = empty */
-	const nsb_choice_word *choices;	/* ENUM, FLAGS: ended by a NULL word */
+	const nsb_choice_word *choices; /* ENUM, FLAGS: ended by a NULL word */
 	long long required;		/* FLAGS: bits that cannot be left out ... */
 	const char *required_why;	/* ... and the sentence that says why */
 	long long max;			/* COUNT: the largest number; DURATION: in milliseconds */
 	bool slashes;			/* NAME: several parts divided by "/" */
 	/* What a word must be beyond its type, or NULL: 0 or -EINVAL with a sentence (without the key's name). */
 	int (*check)(const char *word, nsb_error *error);
-	bool profile_only;		/* not allowed in [defaults], not inherited: users, services, from, inherits */
-	const char *subject;		/* heading in nsbox.conf and its manual: "who", "view", "limits", "network" */
-	const char *summary;		/* one sentence, as in the shipped nsbox.conf */
-	const char *cousin;		/* the nearest systemd directive, or NULL */
+	bool profile_only;   /* not allowed in [defaults], not inherited: users, services, from, inherits */
+	const char *subject; /* heading in nsbox.conf and its manual: "who", "view", "limits", "network" */
+	const char *summary; /* one sentence, as in the shipped nsbox.conf */
+	const char *cousin;  /* the nearest systemd directive, or NULL */
 } nsb_key;
 
 extern const nsb_key nsb_keys[];

@@ -11,7 +11,7 @@
 #include "common/string-util.h"
 
 #define NAME_PART_LENGTH 64 /* leaves room in NAME_MAX for what a program adds */
-#define NAME_LENGTH 255
+#define NAME_LENGTH	 255
 
 static bool is_blank(char c)
 {

@@ -8,8 +8,8 @@
 #include "common/fd-util.h"
 #include "common/string-util.h"
 
-#define BLANKS " \t"
-#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+#define BLANKS		    " \t"
+#define NAME_CHARACTERS	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 #define PROFILE_NAME_LENGTH 64
 
 struct nsb_config {

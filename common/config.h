@@ -16,11 +16,11 @@
 #include "common/error.h"
 #include "common/settings.h"
 
-#define NSB_CONFIG_FILE_MAX (1024 * 1024) /* bytes in one file */
-#define NSB_CONFIG_PROBLEMS_MAX 100	  /* problems kept; the rest is counted */
-#define NSB_CONFIG_DROPINS_MAX 1000	  /* files in nsbox.conf.d */
-#define NSB_CONFIG_PROFILES_MAX 1000	  /* over all files */
-#define NSB_CONFIG_INHERITS_MAX 16	  /* profiles in one line of inheritance */
+#define NSB_CONFIG_FILE_MAX	(1024 * 1024) /* bytes in one file */
+#define NSB_CONFIG_PROBLEMS_MAX 100	      /* problems kept; the rest is counted */
+#define NSB_CONFIG_DROPINS_MAX	1000	      /* files in nsbox.conf.d */
+#define NSB_CONFIG_PROFILES_MAX 1000	      /* over all files */
+#define NSB_CONFIG_INHERITS_MAX 16	      /* profiles in one line of inheritance */
 
 typedef struct nsb_assignment {
 	const nsb_key *key;

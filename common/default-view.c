@@ -21,7 +21,8 @@ const nsb_view_row nsb_view_before_proc[] = {
 	{ 0, NSB_OP_DETACH, NULL, "/run", NULL, 0, 0, 0, "holds sockets of the host's services" },
 	{ 0, NSB_OP_DETACH_KERNEL, NULL, NULL, NULL, 0, 0, 0, "a second /proc in some chroot shows the host as well" },
 
-	{ 0, NSB_OP_MOUNT, "tmpfs", "/run", "mode=0755,size=5%%", FIXED | PLAIN, 0, 0, "sockets and state of this box only" },
+	{ 0, NSB_OP_MOUNT, "tmpfs", "/run", "mode=0755,size=5%%", FIXED | PLAIN, 0, 0,
+	  "sockets and state of this box only" },
 	{ 0, NSB_OP_MKDIR, NULL, "/run/host", NULL, 0, 0755, 0, "what the host says to the box" },
 	{ 0, NSB_OP_FILE, NULL, "/run/host/container-manager", "nsbox\n", 0, 0444, 0,
 	  "programs and the module itself see that they are boxed" },
@@ -76,14 +77,21 @@ const nsb_view_row nsb_view_before_proc[] = {
 	{ 0, NSB_OP_BIND, "/dev/log", "/dev/log", NULL, MAYBE | NSB_STEP_NOSUID | NSB_STEP_NOEXEC, 0, 0,
 	  "syslog(3) of the application and the session" },
 
-	{ TMP, NSB_OP_MOUNT, "tmpfs", "/tmp", "mode=1777,size=10%%", FIXED | PLAIN, 0, 0, "no traps laid by other users" },
+	{ TMP, NSB_OP_MOUNT, "tmpfs", "/tmp", "mode=1777,size=10%%", FIXED | PLAIN, 0, 0,
+	  "no traps laid by other users" },
 	{ TMP, NSB_OP_MOUNT, "tmpfs", "/var/tmp", "mode=1777,size=10%%", MAYBE | PLAIN, 0, 0, "as /tmp" },
 };
 const size_t nsb_n_view_before_proc = sizeof(nsb_view_before_proc) / sizeof(nsb_view_before_proc[0]);
 
-#define EMPTY(path, reason) { 0, NSB_OP_MASK, NULL, path, NULL, MAYBE, 0, 0, reason }
-#define FROZEN(path, reason) \
-	{ 0, NSB_OP_BIND, path, path, NULL, MAYBE | INSIDE | NSB_STEP_RECURSIVE | NSB_STEP_READ_ONLY | INERT, 0, 0, reason }
+#define EMPTY(path, reason)                                                                                            \
+	{                                                                                                              \
+		0, NSB_OP_MASK, NULL, path, NULL, MAYBE, 0, 0, reason                                                  \
+	}
+#define FROZEN(path, reason)                                                                                           \
+	{                                                                                                              \
+		0, NSB_OP_BIND, path, path, NULL, MAYBE | INSIDE | NSB_STEP_RECURSIVE | NSB_STEP_READ_ONLY | INERT, 0, \
+			0, reason                                                                                      \
+	}
 
 /* The files of /proc that speak of, or set, the whole kernel; no namespace divides them. */
 const nsb_view_row nsb_view_proc[] = {

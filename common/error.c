@@ -22,12 +22,14 @@ int nsb_error_set(nsb_error *error, int err, const char *format, ...)
 const char *nsb_stage_name(int stage)
 {
 	static const char *const names[NSB_STAGE_MAX] = {
-		[NSB_STAGE_LAUNCH] = "launch",	     [NSB_STAGE_LOCK_DOWN] = "lock_down", [NSB_STAGE_REQUEST] = "request",
-		[NSB_STAGE_CONFIGURE] = "configure", [NSB_STAGE_PLAN] = "plan",		  [NSB_STAGE_CHECK] = "check",
-		[NSB_STAGE_HOST] = "host",	     [NSB_STAGE_SPAWN] = "spawn",	  [NSB_STAGE_BUILD] = "build",
-		[NSB_STAGE_ENCLOSE] = "enclose",     [NSB_STAGE_PROVE] = "prove",	  [NSB_STAGE_EXEC] = "exec",
-		[NSB_STAGE_PUBLISH] = "publish",     [NSB_STAGE_ANSWER] = "answer",	  [NSB_STAGE_JOIN] = "join",
-		[NSB_STAGE_COMMIT] = "commit",
+		[NSB_STAGE_LAUNCH] = "launch",	 [NSB_STAGE_LOCK_DOWN] = "lock_down",
+		[NSB_STAGE_REQUEST] = "request", [NSB_STAGE_CONFIGURE] = "configure",
+		[NSB_STAGE_PLAN] = "plan",	 [NSB_STAGE_CHECK] = "check",
+		[NSB_STAGE_HOST] = "host",	 [NSB_STAGE_SPAWN] = "spawn",
+		[NSB_STAGE_BUILD] = "build",	 [NSB_STAGE_ENCLOSE] = "enclose",
+		[NSB_STAGE_PROVE] = "prove",	 [NSB_STAGE_EXEC] = "exec",
+		[NSB_STAGE_PUBLISH] = "publish", [NSB_STAGE_ANSWER] = "answer",
+		[NSB_STAGE_JOIN] = "join",	 [NSB_STAGE_COMMIT] = "commit",
 	};
 
 	if (stage < 0 || stage >= NSB_STAGE_MAX)

@@ -16,7 +16,7 @@
 /* The stages of one login, by the names that helper/nsbox-helper.c and DESIGN use. The numbers travel over the socket:
  * add at the end only. */
 typedef enum nsb_stage {
-	NSB_STAGE_LAUNCH,	/* in the app: before the helper runs */
+	NSB_STAGE_LAUNCH, /* in the app: before the helper runs */
 	NSB_STAGE_LOCK_DOWN,
 	NSB_STAGE_REQUEST,
 	NSB_STAGE_CONFIGURE,
@@ -30,15 +30,15 @@ typedef enum nsb_stage {
 	NSB_STAGE_EXEC,
 	NSB_STAGE_PUBLISH,
 	NSB_STAGE_ANSWER,
-	NSB_STAGE_JOIN,		/* in the app */
+	NSB_STAGE_JOIN, /* in the app */
 	NSB_STAGE_COMMIT,
 	NSB_STAGE_MAX
 } nsb_stage;
 
 typedef struct nsb_error {
-	int err;			/* errno, positive; 0: nothing went wrong */
-	nsb_stage stage;		/* where; filled by whoever runs the stages */
-	char words[NSB_WORDS_MAX];	/* one sentence: what, where, how to mend; never a trailing newline */
+	int err;		   /* errno, positive; 0: nothing went wrong */
+	nsb_stage stage;	   /* where; filled by whoever runs the stages */
+	char words[NSB_WORDS_MAX]; /* one sentence: what, where, how to mend; never a trailing newline */
 } nsb_error;
 
 /* Fills `error` (may be NULL) unless it already holds words: the first, closest description wins.

@@ -9,7 +9,7 @@
 #include "common/fd-util.h"
 #include "common/string-util.h"
 
-#define NUMBER_SIZE 24	   /* any id in decimal */
+#define NUMBER_SIZE	24 /* any id in decimal */
 #define HOSTNAME_LENGTH 63 /* one label of a host name; HOST_NAME_MAX is 64 */
 
 enum shape {

@@ -26,7 +26,7 @@ static inline void nsb_cleanup_free(void *memory)
 }
 
 #define NSB_CLOSE __attribute__((cleanup(nsb_cleanup_close)))
-#define NSB_FREE __attribute__((cleanup(nsb_cleanup_free)))
+#define NSB_FREE  __attribute__((cleanup(nsb_cleanup_free)))
 
 /* The descriptor, whose variable no longer owns it. */
 static inline int nsb_steal_fd(int *fd)

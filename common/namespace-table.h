@@ -6,10 +6,10 @@
 #include <stddef.h>
 
 typedef struct nsb_namespace {
-	int flag;		/* CLONE_NEW*, namespaces(7) */
-	const char *key;	/* its word in the configuration ("mount") */
-	const char *proc;	/* its name in /proc/PID/ns ("mnt") */
-	const char *why;	/* what the session no longer sees */
+	int flag;	  /* CLONE_NEW*, namespaces(7) */
+	const char *key;  /* its word in the configuration ("mount") */
+	const char *proc; /* its name in /proc/PID/ns ("mnt") */
+	const char *why;  /* what the session no longer sees */
 } nsb_namespace;
 
 extern const nsb_namespace nsb_namespaces[];

@@ -19,17 +19,18 @@
 
 typedef struct walk {
 	int root;
-	int at;			/* the directory reached; owned unless it is `root` */
-	bool trusted;		/* only root can change what stands in `at` */
-	char done[PATH_MAX];	/* canonical path of `at`, "" for the root */
-	char todo[PATH_MAX];	/* what remains, without leading slash */
+	int at;		     /* the directory reached; owned unless it is `root` */
+	bool trusted;	     /* only root can change what stands in `at` */
+	char done[PATH_MAX]; /* canonical path of `at`, "" for the root */
+	char todo[PATH_MAX]; /* what remains, without leading slash */
 	unsigned links;
 	unsigned flags;
 } walk;
 
 bool nsb_stat_trusted(const struct stat *st)
 {
-	/* the group's bit also where the group is root's: with an ACL it is the mask of what other users may (acl(5)) */
+	/* the group's bit also where the group is root's: with an ACL it is the mask of what other users may (acl(5))
+	 */
 	return st->st_uid == 0 && (S_ISLNK(st->st_mode) || (st->st_mode & (S_IWGRP | S_IWOTH)) == 0);
 }
 
@@ -69,8 +70,8 @@ static int walk_next(walk *w, char name[NAME_MAX + 1])
 	return 1;
 }
 
-/* Puts the text of a link before what remains and begins again at the top: what is done holds no links, so ".." in it can
- * be taken away by text. */
+/* Puts the text of a link before what remains and begins again at the top: what is done holds no links, so ".." in it
+ * can be taken away by text. */
 static int walk_splice(walk *w, int link, const char *name, nsb_error *error)
 {
 	char target[PATH_MAX], rest[2 * PATH_MAX + 2];

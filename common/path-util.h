@@ -30,8 +30,8 @@ enum nsb_path_flags {
  */
 int nsb_path_open(int root, const char *path, unsigned flags, int *ret_missing, char *rest, nsb_error *error);
 
-/* Whether only root can change the object: owner 0 and not writable for group or others. Directories with the sticky bit
- * do not count as trusted. */
+/* Whether only root can change the object: owner 0 and not writable for group or others. Directories with the sticky
+ * bit do not count as trusted. */
 bool nsb_stat_trusted(const struct stat *st);
 
 /* Writes the path without doubled slashes, "." and trailing slash to `buffer`; -EINVAL if relative or with "..",

@@ -11,9 +11,9 @@
 
 #include "common/string-util.h"
 
-#define DIGITS "0123456789"
-#define ID_MAX 4294967294U /* (uid_t)-1 means "no id" to the kernel */
-#define ADDRESS_SIZE 128   /* longer than any text of an address and prefix */
+#define DIGITS	     "0123456789"
+#define ID_MAX	     4294967294U /* (uid_t)-1 means "no id" to the kernel */
+#define ADDRESS_SIZE 128	 /* longer than any text of an address and prefix */
 
 typedef struct id_range {
 	uint64_t first, last;

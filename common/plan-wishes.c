@@ -18,8 +18,9 @@ static int plan_target(planner *p, const char *text, char **ret)
 		return r;
 	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
 		if (strcmp(target, whole[i]) == 0)
-			return nsb_error_set(p->error, EINVAL, "%s is %s for this session, which cannot be replaced as a whole",
-					     text, target);
+			return nsb_error_set(p->error, EINVAL,
+					     "%s is %s for this session, which cannot be replaced as a whole", text,
+					     target);
 	*ret = nsb_steal_pointer(&target);
 	return 0;
 }
@@ -49,11 +50,11 @@ static int plan_binds(planner *p, const nsb_list *list, unsigned flags, const ch
 
 		if (r == 0)
 			r = plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
-					       .src = src,
-					       .dst = dst,
-					       .flags = flags | NSB_STEP_RECURSIVE | NSB_STEP_NODEV,
-					       .why = why,
-					       .origin = list->origins[i] });
+						    .src = src,
+						    .dst = dst,
+						    .flags = flags | NSB_STEP_RECURSIVE | NSB_STEP_NODEV,
+						    .why = why,
+						    .origin = list->origins[i] });
 		if (r < 0)
 			return r;
 	}
@@ -87,12 +88,12 @@ static int plan_tmpfs(planner *p)
 			memmove(noexec, noexec + 7, strlen(noexec + 7) + 1);
 		}
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_MOUNT,
-				       .src = "tmpfs",
-				       .dst = dst,
-				       .data = data,
-				       .flags = flags,
-				       .why = "tmpfs",
-				       .origin = p->settings->tmpfs.origins[i] });
+					    .src = "tmpfs",
+					    .dst = dst,
+					    .data = data,
+					    .flags = flags,
+					    .why = "tmpfs",
+					    .origin = p->settings->tmpfs.origins[i] });
 		if (r < 0)
 			return r;
 	}
@@ -107,10 +108,10 @@ static int plan_masks(planner *p)
 
 		if (r == 0)
 			r = plan_add(p, (nsb_step){ .op = NSB_OP_MASK,
-					       .dst = dst,
-					       .flags = NSB_STEP_OPTIONAL,
-					       .why = "mask",
-					       .origin = p->settings->mask.origins[i] });
+						    .dst = dst,
+						    .flags = NSB_STEP_OPTIONAL,
+						    .why = "mask",
+						    .origin = p->settings->mask.origins[i] });
 		if (r < 0)
 			return r;
 	}

@@ -72,8 +72,9 @@ int plan_expand(planner *p, const char *text, bool as_path, char **ret)
 	if (as_path) {
 		r = nsb_path_normalize(expanded, path, sizeof(path));
 		if (r < 0)
-			return nsb_error_set(p->error, r, "%s: for this session \"%s\" is not an absolute path without \"..\"",
-					     text, expanded);
+			return nsb_error_set(p->error, r,
+					     "%s: for this session \"%s\" is not an absolute path without \"..\"", text,
+					     expanded);
 		free(expanded);
 		expanded = strdup(path);
 	}
@@ -98,14 +99,14 @@ static int add_rows(planner *p, const nsb_view_row *rows, size_t n)
 			r = plan_expand(p, row->data, false, &data);
 		if (r == 0)
 			r = plan_add(p, (nsb_step){ .op = row->op,
-					       .flags = row->flags,
-					       .src = src,
-					       .dst = dst,
-					       .data = data,
-					       .mode = row->mode,
-					       .uid = row->owned ? p->session->uid : 0,
-					       .gid = row->owned ? p->session->gid : 0,
-					       .why = row->why });
+						    .flags = row->flags,
+						    .src = src,
+						    .dst = dst,
+						    .data = data,
+						    .mode = row->mode,
+						    .uid = row->owned ? p->session->uid : 0,
+						    .gid = row->owned ? p->session->gid : 0,
+						    .why = row->why });
 		if (r < 0)
 			return r;
 	}
@@ -180,9 +181,8 @@ static int decide(planner *p)
 
 static int plan_host(planner *p)
 {
-	NSB_FREE char *limit = p->plan->pids_max == NSB_INFINITY
-				       ? strdup("max")
-				       : nsb_format("%lld", (long long)p->plan->pids_max);
+	NSB_FREE char *limit =
+		p->plan->pids_max == NSB_INFINITY ? strdup("max") : nsb_format("%lld", (long long)p->plan->pids_max);
 	NSB_FREE char *group = nsb_format("%s/%s", p->plan->cgroup_parent, p->session->id);
 	int r;
 
@@ -190,13 +190,14 @@ static int plan_host(planner *p)
 		return -ENOMEM;
 	p->stage = NSB_STAGE_HOST;
 	r = plan_add(p, (nsb_step){ .op = NSB_OP_REGISTER,
-			       .dst = (char *)p->session->id,
-			       .why = "whoever finds the entry without its lock cleans up" });
+				    .dst = (char *)p->session->id,
+				    .why = "whoever finds the entry without its lock cleans up" });
 	if (r == 0)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_CGROUP, .dst = group, .data = limit, .why = "process limit" });
 	p->stage = NSB_STAGE_SPAWN;
 	if (r == 0)
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_SPAWN, .why = "one clone3(2): all namespaces at once or none" });
+		r = plan_add(p,
+			     (nsb_step){ .op = NSB_OP_SPAWN, .why = "one clone3(2): all namespaces at once or none" });
 	return r;
 }
 
@@ -209,10 +210,11 @@ static int plan_identity(planner *p)
 
 	p->stage = NSB_STAGE_BUILD;
 	if (r == 0)
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_ASSERT,
-				       .why = "never a mount in the host's own mount namespace" });
+		r = plan_add(
+			p, (nsb_step){ .op = NSB_OP_ASSERT, .why = "never a mount in the host's own mount namespace" });
 	if (r == 0)
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_CGROUP_ENTER, .why = "PID 1 counts against the limit as well" });
+		r = plan_add(p,
+			     (nsb_step){ .op = NSB_OP_CGROUP_ENTER, .why = "PID 1 counts against the limit as well" });
 	if (r == 0 && own_name && renamed)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_HOSTNAME, .data = p->plan->hostname, .why = "hostname" });
 	if (r == 0 && own_name && domainname[0] != '\0')
@@ -227,10 +229,10 @@ static int plan_root(planner *p)
 	bool host = p->plan->root_is_host;
 
 	return plan_add(p, (nsb_step){ .op = NSB_OP_ROOT,
-				  .src = p->plan->root,
-				  .flags = NSB_STEP_RECURSIVE | (host ? NSB_STEP_SLAVE : 0),
-				  .why = host ? "the host's tree; mounts made later (autofs homes) arrive"
-					      : "the profile's tree" });
+				       .src = p->plan->root,
+				       .flags = NSB_STEP_RECURSIVE | (host ? NSB_STEP_SLAVE : 0),
+				       .why = host ? "the host's tree; mounts made later (autofs homes) arrive"
+						   : "the profile's tree" });
 }
 
 static int plan_view(planner *p)
@@ -253,11 +255,11 @@ static int plan_home(planner *p)
 		return nsb_error_set(p->error, EINVAL, "the home directory %s is no place for a home: mend the account",
 				     path);
 	return plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
-				  .src = path,
-				  .dst = path,
-				  .flags = NSB_STEP_HOME | NSB_STEP_OPTIONAL | NSB_STEP_RECURSIVE | NSB_STEP_NOSUID |
-					   NSB_STEP_NODEV,
-				  .why = "the user's home" });
+				       .src = path,
+				       .dst = path,
+				       .flags = NSB_STEP_HOME | NSB_STEP_OPTIONAL | NSB_STEP_RECURSIVE |
+						NSB_STEP_NOSUID | NSB_STEP_NODEV,
+				       .why = "the user's home" });
 }
 
 /* What follows from the session rather than from the profile: terminal, host name, tickets. */
@@ -272,32 +274,32 @@ static int plan_session(planner *p)
 	if ((p->when & NSB_VIEW_HOST_TERMINALS) && p->plan->terminal != NULL &&
 	    !nsb_path_below(p->plan->terminal, "/dev/pts"))
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
-				       .src = p->plan->terminal,
-				       .dst = p->plan->terminal,
-				       .flags = NSB_STEP_NOSUID | NSB_STEP_NOEXEC,
-				       .why = "the terminal of this login" });
+					    .src = p->plan->terminal,
+					    .dst = p->plan->terminal,
+					    .flags = NSB_STEP_NOSUID | NSB_STEP_NOEXEC,
+					    .why = "the terminal of this login" });
 	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_HOSTS,
-				       .dst = "/run/host/hosts",
-				       .data = p->plan->hostname,
-				       .flags = NSB_STEP_OPTIONAL,
-				       .why = "the box's name must resolve" });
+					    .dst = "/run/host/hosts",
+					    .data = p->plan->hostname,
+					    .flags = NSB_STEP_OPTIONAL,
+					    .why = "the box's name must resolve" });
 	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
-				       .src = "/run/host/hosts",
-				       .dst = "/etc/hosts",
-				       .flags = NSB_STEP_OPTIONAL | NSB_STEP_SOURCE_IN_BOX | NSB_STEP_READ_ONLY |
-						NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC,
-				       .why = "as above" });
+					    .src = "/run/host/hosts",
+					    .dst = "/etc/hosts",
+					    .flags = NSB_STEP_OPTIONAL | NSB_STEP_SOURCE_IN_BOX | NSB_STEP_READ_ONLY |
+						     NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC,
+					    .why = "as above" });
 	if (r == 0 && cache != NULL && (p->when & NSB_VIEW_PRIVATE_TMP) &&
 	    nsb_path_normalize(cache, path, sizeof(path)) == 0 && nsb_path_below(path, "/tmp"))
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_CREDENTIALS,
-				       .src = path,
-				       .dst = path,
-				       .uid = p->session->uid,
-				       .gid = p->session->gid,
-				       .flags = NSB_STEP_OPTIONAL,
-				       .why = "the Kerberos cache lies in the host's /tmp" });
+					    .src = path,
+					    .dst = path,
+					    .uid = p->session->uid,
+					    .gid = p->session->gid,
+					    .flags = NSB_STEP_OPTIONAL,
+					    .why = "the Kerberos cache lies in the host's /tmp" });
 	return r;
 }
 
@@ -308,7 +310,8 @@ static int plan_end(planner *p)
 	p->stage = NSB_STAGE_ENCLOSE;
 	r = add_rows(p, nsb_view_proc, nsb_n_view_proc);
 	if (r == 0)
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_PIVOT, .why = "the old root is detached: no path leads back" });
+		r = plan_add(p,
+			     (nsb_step){ .op = NSB_OP_PIVOT, .why = "the old root is detached: no path leads back" });
 	p->stage = NSB_STAGE_PROVE;
 	if (r == 0)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_PROVE, .why = "what was planned is what is there" });
@@ -317,10 +320,13 @@ static int plan_end(planner *p)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_INIT, .why = "PID 1: reaps, ends the box" });
 	p->stage = NSB_STAGE_PUBLISH;
 	if (r == 0)
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_PUBLISH, .dst = (char *)p->session->id, .why = "nsboxctl may see it" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_PUBLISH,
+					    .dst = (char *)p->session->id,
+					    .why = "nsboxctl may see it" });
 	p->stage = NSB_STAGE_COMMIT;
 	if (r == 0 && p->plan->record)
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_RECORD, .why = "who(1) and last(1) on the host know the login" });
+		r = plan_add(p,
+			     (nsb_step){ .op = NSB_OP_RECORD, .why = "who(1) and last(1) on the host know the login" });
 	return r;
 }
 
@@ -360,7 +366,8 @@ static int plan_warnings(planner *p)
 		  "the network is the host's: its ports, services and abstract sockets can be reached" },
 		{ (p->when & NSB_VIEW_OWN_IPC) == 0, "shared memory, semaphores and message queues are the host's" },
 		{ (p->when & NSB_VIEW_PRIVATE_TMP) == 0, "/tmp and /var/tmp are shared with other sessions" },
-		{ true, "files that the user leaves in the home (~/.ssh/authorized_keys, ~/.forward, user units) act outside" },
+		{ true, "files that the user leaves in the home (~/.ssh/authorized_keys, ~/.forward, user units) act "
+			"outside" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -376,8 +383,9 @@ int nsb_plan_make(const nsb_session *session, const nsb_settings *settings, nsb_
 {
 	nsb_plan plan = { 0 };
 	planner p = { .session = session, .settings = settings, .plan = &plan, .error = error };
-	int (*const parts[])(planner *) = { decide,	  plan_host,   plan_identity, plan_root, plan_view,	   plan_home,
-					    plan_session, plan_wishes, plan_end,      plan_environment, plan_warnings };
+	int (*const parts[])(planner *) = { decide,    plan_host,	 plan_identity, plan_root,
+					    plan_view, plan_home,	 plan_session,	plan_wishes,
+					    plan_end,  plan_environment, plan_warnings };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)

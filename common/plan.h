@@ -2,9 +2,9 @@
 /*
  * The plan of a box: everything decided, nothing done yet.
  *
- * nsb_plan_make() is pure: the same session and settings give the same plan on any machine. What may or may not be there
- * on a host is a flag of the step (optional), not a decision of the plan. `nsboxctl explain` and the golden tests print
- * the very list that helper/build.c executes.
+ * nsb_plan_make() is pure: the same session and settings give the same plan on any machine. What may or may not be
+ * there on a host is a flag of the step (optional), not a decision of the plan. `nsboxctl explain` and the golden tests
+ * print the very list that helper/build.c executes.
  */
 #ifndef NSB_PLAN_H
 #define NSB_PLAN_H
@@ -21,62 +21,63 @@
 /* What a step does. One row each in helper/build.c (how it is run and undone) and in plan-text.c (how it is told). */
 typedef enum nsb_op {
 	/* on the host, each with an undo */
-	NSB_OP_REGISTER,	/* entry and lock in /run/nsbox */
-	NSB_OP_CGROUP,		/* dst: parent, data: pids limit */
+	NSB_OP_REGISTER, /* entry and lock in /run/nsbox */
+	NSB_OP_CGROUP,	 /* dst: parent, data: pids limit */
 	/* the border */
-	NSB_OP_SPAWN,		/* one clone3(2) with all namespaces */
+	NSB_OP_SPAWN, /* one clone3(2) with all namespaces */
 	/* inside the new namespaces */
-	NSB_OP_CGROUP_ENTER,	/* builder moves itself, then the cgroup namespace */
-	NSB_OP_ASSERT,		/* this is a new mount namespace, by inode; its tree receives from the host, never sends */
-	NSB_OP_HOSTNAME,	/* data */
-	NSB_OP_DOMAINNAME,	/* data */
-	NSB_OP_LOOPBACK,	/* lo up */
-	NSB_OP_ROOT,		/* src: tree that becomes the root; flag SLAVE or not */
-	NSB_OP_DETACH,		/* dst: unmount the clone of a host mount and what is below it */
-	NSB_OP_DETACH_KERNEL,	/* unmount clones of kernel file systems wherever else they are mounted */
-	NSB_OP_MOUNT,		/* src: file system type, dst, data: its options */
-	NSB_OP_BIND,		/* src, dst */
+	NSB_OP_CGROUP_ENTER, /* builder moves itself, then the cgroup namespace */
+	NSB_OP_ASSERT,	     /* this is a new mount namespace, by inode; its tree receives from the host, never sends */
+	NSB_OP_HOSTNAME,     /* data */
+	NSB_OP_DOMAINNAME,   /* data */
+	NSB_OP_LOOPBACK,     /* lo up */
+	NSB_OP_ROOT,	     /* src: tree that becomes the root; flag SLAVE or not */
+	NSB_OP_DETACH,	     /* dst: unmount the clone of a host mount and what is below it */
+	NSB_OP_DETACH_KERNEL,	 /* unmount clones of kernel file systems wherever else they are mounted */
+	NSB_OP_MOUNT,		 /* src: file system type, dst, data: its options */
+	NSB_OP_BIND,		 /* src, dst */
 	NSB_OP_BIND_LINK_TARGET, /* src: symbolic link; what it leads to below dst is bound at its own path */
-	NSB_OP_MKDIR,		/* dst, mode, owner */
-	NSB_OP_FILE,		/* dst: new file that holds data */
-	NSB_OP_FILE_LIKE,	/* dst: new empty file with owner and mode of src */
-	NSB_OP_HOSTS,		/* dst: new file: the root's /etc/hosts and a line for the name in data */
-	NSB_OP_SYMLINK,		/* dst: new link that says data */
-	NSB_OP_NODE,		/* dst: character device "MAJOR:MINOR" in data */
-	NSB_OP_CREDENTIALS,	/* src: the user's Kerberos cache, copied to dst by the user's own rights */
-	NSB_OP_MASK,		/* dst made empty */
-	NSB_OP_PROC,		/* fresh /proc */
-	NSB_OP_PIVOT,		/* new root in, old root gone */
-	NSB_OP_PROVE,		/* what was planned is what is there */
-	NSB_OP_INIT,		/* exec nsbox-init */
+	NSB_OP_MKDIR,		 /* dst, mode, owner */
+	NSB_OP_FILE,		 /* dst: new file that holds data */
+	NSB_OP_FILE_LIKE,	 /* dst: new empty file with owner and mode of src */
+	NSB_OP_HOSTS,		 /* dst: new file: the root's /etc/hosts and a line for the name in data */
+	NSB_OP_SYMLINK,		 /* dst: new link that says data */
+	NSB_OP_NODE,		 /* dst: character device "MAJOR:MINOR" in data */
+	NSB_OP_CREDENTIALS,	 /* src: the user's Kerberos cache, copied to dst by the user's own rights */
+	NSB_OP_MASK,		 /* dst made empty */
+	NSB_OP_PROC,		 /* fresh /proc */
+	NSB_OP_PIVOT,		 /* new root in, old root gone */
+	NSB_OP_PROVE,		 /* what was planned is what is there */
+	NSB_OP_INIT,		 /* exec nsbox-init */
 	/* on the host again */
-	NSB_OP_PUBLISH,		/* registry says ready */
-	NSB_OP_RECORD,		/* utmp and wtmp of the host */
+	NSB_OP_PUBLISH, /* registry says ready */
+	NSB_OP_RECORD,	/* utmp and wtmp of the host */
 	NSB_OP_MAX
 } nsb_op;
 
 enum nsb_step_flags {
-	NSB_STEP_OPTIONAL = 1 << 0,	 /* a missing source or target is no error */
-	NSB_STEP_RECURSIVE = 1 << 1,	 /* with the mounts below */
+	NSB_STEP_OPTIONAL = 1 << 0,  /* a missing source or target is no error */
+	NSB_STEP_RECURSIVE = 1 << 1, /* with the mounts below */
 	NSB_STEP_READ_ONLY = 1 << 2,
 	NSB_STEP_NOSUID = 1 << 3,
 	NSB_STEP_NODEV = 1 << 4,
 	NSB_STEP_NOEXEC = 1 << 5,
 	NSB_STEP_SLAVE = 1 << 6,	 /* later mounts of the host arrive */
 	NSB_STEP_SOURCE_IN_BOX = 1 << 7, /* src is a path of the new root */
-	NSB_STEP_NO_SYMLINKS = 1 << 8,	 /* dst is reached without any symbolic link: one there is an attack or a mistake */
-	NSB_STEP_HOME = 1 << 9,		 /* a missing dst may be made on a tmpfs over its empty parent */
+	NSB_STEP_NO_SYMLINKS =
+		1 << 8,		/* dst is reached without any symbolic link: one there is an attack or a mistake */
+	NSB_STEP_HOME = 1 << 9, /* a missing dst may be made on a tmpfs over its empty parent */
 };
 
 typedef struct nsb_step {
 	nsb_op op;
 	nsb_stage stage;
-	unsigned flags; /* nsb_step_flags */
+	unsigned flags;		/* nsb_step_flags */
 	char *src, *dst, *data; /* NULL where the operation has none */
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
-	const char *why;    /* one clause, static */
+	const char *why;   /* one clause, static */
 	nsb_origin origin; /* of the configuration line; file NULL: the default view */
 } nsb_step;
 
@@ -86,13 +87,13 @@ typedef struct nsb_plan {
 	uint64_t namespaces; /* CLONE_NEW* that the box has */
 	bool root_is_host;
 	char *terminal; /* path of the terminal the application brings; NULL if it makes its own */
-	char *root; /* directory; "/" for the host */
+	char *root;	/* directory; "/" for the host */
 	char *cgroup_parent;
 	int64_t pids_max;
 	int64_t stop_timeout; /* ms */
 	char *hostname;
-	bool record;	     /* a utmp record is written */
-	char **environment;  /* "NAME=VALUE" to set, "NAME" to unset, in the session */
+	bool record;	    /* a utmp record is written */
+	char **environment; /* "NAME=VALUE" to set, "NAME" to unset, in the session */
 	size_t n_environment;
 	char **unprotected; /* sentences: what this box does not protect against */
 	size_t n_unprotected;

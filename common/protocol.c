@@ -2,30 +2,16 @@
 #include "common/protocol.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
-
-#define MAGIC 0x6e736278u /* "nsbx" */
-
-enum message_type { MESSAGE_REQUEST = 1, MESSAGE_ANSWER, MESSAGE_WORD };
-
-/* Every message begins so. `size` counts the whole packet. */
-typedef struct message_head {
-	uint32_t magic;
-	uint16_t version;
-	uint16_t type;
-	uint32_t size;
-	uint32_t reserved; /* 0 */
-} message_head;
+#include "common/protocol-internal.h"
 
 /* A message being written or read: `bad` is set once and stays, so callers check at the end only. */
 typedef struct packet {
@@ -34,31 +20,6 @@ typedef struct packet {
 	size_t at;   /* reading: position */
 	bool bad;
 } packet;
-
-int64_t nsb_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-int nsb_wait_readable(int fd, int64_t deadline)
-{
-	struct pollfd wanted = { .fd = fd, .events = POLLIN };
-
-	for (;;) {
-		int64_t left = deadline - nsb_now();
-		int n = poll(&wanted, 1, left > 0 ? (int)left : 0);
-
-		if (n > 0)
-			return 0;
-		if (n == 0)
-			return -ETIMEDOUT;
-		if (errno != EINTR)
-			return -errno;
-	}
-}
 
 static void put(packet *p, const void *data, size_t size)
 {
@@ -92,9 +53,9 @@ static void put_list(packet *p, char *const *list, size_t n)
 		put_string(p, list[i]);
 }
 
-static void put_head(packet *p, enum message_type type)
+static void put_head(packet *p, nsb_message_type type)
 {
-	message_head head = { .magic = MAGIC, .version = NSB_PROTOCOL_VERSION, .type = (uint16_t)type };
+	nsb_message_head head = { .magic = NSB_MAGIC, .version = NSB_PROTOCOL_VERSION, .type = (uint16_t)type };
 
 	p->size = p->at = 0;
 	p->bad = false;
@@ -182,7 +143,7 @@ static int send_packet(int sock, packet *p, const int *fds, size_t n_fds)
 
 	if (p->bad || n_fds > NSB_ANSWER_FDS_MAX)
 		return -EMSGSIZE;
-	memcpy(p->bytes + offsetof(message_head, size), &size, sizeof(size));
+	memcpy(p->bytes + offsetof(nsb_message_head, size), &size, sizeof(size));
 	if (n_fds > 0) {
 		memset(&control, 0, sizeof(control));
 		message.msg_control = control.bytes;
@@ -215,7 +176,7 @@ static void take_fds(struct msghdr *message, int fds[NSB_ANSWER_FDS_MAX], size_t
 	}
 }
 
-static int receive_packet(int sock, int64_t deadline, enum message_type type, packet *p, int fds[NSB_ANSWER_FDS_MAX],
+static int receive_packet(int sock, int64_t deadline, nsb_message_type type, packet *p, int fds[NSB_ANSWER_FDS_MAX],
 			  size_t *ret_n_fds)
 {
 	union {
@@ -223,11 +184,10 @@ static int receive_packet(int sock, int64_t deadline, enum message_type type, pa
 		char bytes[CMSG_SPACE(sizeof(int) * NSB_ANSWER_FDS_MAX)];
 	} control;
 	struct iovec part = { p->bytes, sizeof(p->bytes) };
-	struct msghdr message = { .msg_iov = &part,
-				  .msg_iovlen = 1,
-				  .msg_control = control.bytes,
-				  .msg_controllen = sizeof(control.bytes) };
-	message_head head;
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
+	};
+	nsb_message_head head;
 	ssize_t n;
 	int r = nsb_wait_readable(sock, deadline);
 
@@ -246,7 +206,7 @@ static int receive_packet(int sock, int64_t deadline, enum message_type type, pa
 	p->at = 0;
 	p->bad = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
 	get(p, &head, sizeof(head));
-	if (p->bad || head.magic != MAGIC || head.version != NSB_PROTOCOL_VERSION || head.type != type ||
+	if (p->bad || head.magic != NSB_MAGIC || head.version != NSB_PROTOCOL_VERSION || head.type != type ||
 	    head.size != p->size || head.reserved != 0)
 		return -EPROTO;
 	return 0;
@@ -262,7 +222,7 @@ int nsb_request_send(int sock, const nsb_request *request)
 {
 	packet p;
 
-	put_head(&p, MESSAGE_REQUEST);
+	put_head(&p, NSB_MESSAGE_REQUEST);
 	put_u64(&p, request->verb);
 	put_u64(&p, request->flags);
 	put_string(&p, request->id);
@@ -282,7 +242,7 @@ int nsb_request_receive(int sock, int64_t deadline, nsb_request *ret)
 	int fds[NSB_ANSWER_FDS_MAX];
 	size_t n_fds;
 	packet p;
-	int r = receive_packet(sock, deadline, MESSAGE_REQUEST, &p, fds, &n_fds);
+	int r = receive_packet(sock, deadline, NSB_MESSAGE_REQUEST, &p, fds, &n_fds);
 
 	close_fds(fds, n_fds); /* a request carries none */
 	if (r < 0)
@@ -326,7 +286,7 @@ int nsb_answer_send(int sock, const nsb_answer *answer)
 	size_t n_fds = 0;
 	packet p;
 
-	put_head(&p, MESSAGE_ANSWER);
+	put_head(&p, NSB_MESSAGE_ANSWER);
 	put_u64(&p, answer->result);
 	put_u64(&p, answer->namespaces);
 	put_u64(&p, answer->root_mount);
@@ -381,14 +341,14 @@ int nsb_answer_receive(int sock, int64_t deadline, nsb_answer *ret)
 	uint64_t has_init = 0;
 	size_t n_fds;
 	packet p;
-	int r = receive_packet(sock, deadline, MESSAGE_ANSWER, &p, fds, &n_fds);
+	int r = receive_packet(sock, deadline, NSB_MESSAGE_ANSWER, &p, fds, &n_fds);
 
 	if (r == 0) {
 		get_answer(&p, &answer, &has_init);
 		r = get_end(&p);
 	}
-	if (r == 0 && (answer.result == 0 || has_init > 1 ||
-		       answer.n_cgroups > NSB_ANSWER_FDS_MAX || has_init + answer.n_cgroups != n_fds))
+	if (r == 0 && (answer.result == 0 || has_init > 1 || answer.n_cgroups > NSB_ANSWER_FDS_MAX ||
+		       has_init + answer.n_cgroups != n_fds))
 		r = -EPROTO;
 	if (r == 0) {
 		answer.cgroups = calloc(answer.n_cgroups + 1, sizeof(int));
@@ -423,28 +383,4 @@ void nsb_answer_done(nsb_answer *answer)
 	free(answer->profile);
 	memset(answer, 0, sizeof(*answer));
 	answer->init = -1;
-}
-
-int nsb_say(int sock, nsb_signal_word word)
-{
-	packet p;
-
-	put_head(&p, MESSAGE_WORD);
-	put_u64(&p, word);
-	return send_packet(sock, &p, NULL, 0);
-}
-
-int nsb_hear(int sock, int64_t deadline, nsb_signal_word expected)
-{
-	int fds[NSB_ANSWER_FDS_MAX];
-	size_t n_fds;
-	packet p;
-	int r = receive_packet(sock, deadline, MESSAGE_WORD, &p, fds, &n_fds);
-
-	close_fds(fds, n_fds);
-	if (r < 0)
-		return r;
-	if (get_u64(&p) != expected || get_end(&p) < 0 || n_fds != 0)
-		return -EPROTO;
-	return 0;
 }

@@ -19,11 +19,12 @@
 #include "common/error.h"
 
 #define NSB_PROTOCOL_VERSION 1
-#define NSB_MESSAGE_MAX 16384	 /* bytes in one message */
-#define NSB_LIST_MAX 64		 /* strings in one list */
-#define NSB_ANSWER_FDS_MAX 4
+#define NSB_MESSAGE_MAX	     16384 /* bytes in one message */
+#define NSB_LIST_MAX	     64	   /* strings in one list */
+#define NSB_ANSWER_FDS_MAX   4
 
-/* The app gives up at NSB_MODULE_DEADLINE, the helper before it, so that the helper's undo comes first. Milliseconds. */
+/* The app gives up at NSB_MODULE_DEADLINE, the helper before it, so that the helper's undo comes first. Milliseconds.
+ */
 #define NSB_HELPER_DEADLINE 8000
 #define NSB_MODULE_DEADLINE 10000
 
@@ -57,18 +58,18 @@ typedef enum nsb_result {
 } nsb_result;
 
 typedef struct nsb_answer {
-	uint32_t result;      /* nsb_result */
-	uint64_t namespaces;  /* CLONE_NEW* for setns(2) */
-	uint64_t root_mount;  /* mount id of the box's root: where the app must find itself after the join */
-	uint64_t uid, gid;    /* of the session's user */
-	nsb_error error;      /* for everything but OK and IGNORE */
-	char *profile;	      /* name; "" */
-	char **environment;   /* "NAME=VALUE" to set, "NAME" to unset */
+	uint32_t result;     /* nsb_result */
+	uint64_t namespaces; /* CLONE_NEW* for setns(2) */
+	uint64_t root_mount; /* mount id of the box's root: where the app must find itself after the join */
+	uint64_t uid, gid;   /* of the session's user */
+	nsb_error error;     /* for everything but OK and IGNORE */
+	char *profile;	     /* name; "" */
+	char **environment;  /* "NAME=VALUE" to set, "NAME" to unset */
 	size_t n_environment;
 	char **way_back; /* files to write "0" to when leaving: the cgroups the app came from */
 	size_t n_way_back;
-	int init;      /* pidfd of PID 1; -1 if none */
-	int *cgroups;  /* open files to write "0" to before the join */
+	int init;     /* pidfd of PID 1; -1 if none */
+	int *cgroups; /* open files to write "0" to before the join */
 	size_t n_cgroups;
 } nsb_answer;
 

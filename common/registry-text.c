@@ -10,7 +10,7 @@
 #include "common/fd-util.h"
 
 typedef enum field_type {
-	FIELD_STRING,	 /* size: of the buffer */
+	FIELD_STRING, /* size: of the buffer */
 	FIELD_U32,
 	FIELD_U64,
 	FIELD_PROCESS,
@@ -25,8 +25,14 @@ typedef struct field {
 	size_t offset, size;
 } field;
 
-#define STRING(member)	{ #member, FIELD_STRING, offsetof(nsb_entry, member), sizeof(((nsb_entry *)0)->member) }
-#define OTHER(member, type) { #member, type, offsetof(nsb_entry, member), 0 }
+#define STRING(member)                                                                                                 \
+	{                                                                                                              \
+#member, FIELD_STRING, offsetof(nsb_entry, member), sizeof(((nsb_entry *)0)->member)                   \
+	}
+#define OTHER(member, type)                                                                                            \
+	{                                                                                                              \
+#member, type, offsetof(nsb_entry, member), 0                                                          \
+	}
 
 /* One row each; written in this order. */
 static const field fields[] = {

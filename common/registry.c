@@ -53,7 +53,8 @@ static int open_private(int parent, const char *path, const char *whole, bool cr
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
-		return nsb_error_set(error, EPERM, "%s must be root's with mode 0700: remove it, it is made again", whole);
+		return nsb_error_set(error, EPERM, "%s must be root's with mode 0700: remove it, it is made again",
+				     whole);
 	return nsb_steal_fd(&fd);
 }
 

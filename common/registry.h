@@ -23,16 +23,16 @@
 #define NSB_RUNDIR "/run/nsbox"
 #endif
 
-#define NSB_ENTRY_VERSION 1
+#define NSB_ENTRY_VERSION     1
 #define NSB_ENTRY_CGROUPS_MAX 4
 #define NSB_ENTRY_MEMBERS_MAX 64
 
 /* States, as `state` and `nsboxctl list` name them. */
 #define NSB_STATE_STARTING "starting"
-#define NSB_STATE_READY "ready"
-#define NSB_STATE_UNBOXED "unboxed"
-#define NSB_STATE_ENDING "ending"
-#define NSB_STATE_DYING "dying" /* all is cleaned but PID 1 cannot finish dying */
+#define NSB_STATE_READY	   "ready"
+#define NSB_STATE_UNBOXED  "unboxed"
+#define NSB_STATE_ENDING   "ending"
+#define NSB_STATE_DYING	   "dying" /* all is cleaned but PID 1 cannot finish dying */
 
 typedef struct nsb_process {
 	pid_t pid;	/* 0: none */

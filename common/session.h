@@ -16,12 +16,12 @@ typedef struct nsb_group {
 
 typedef struct nsb_session {
 	/* from the application (the module's request) */
-	char *user;	/* PAM_USER: for su and sudo the target */
-	char *service;	/* PAM_SERVICE */
-	char *tty;	/* PAM_TTY as the application gave it ("ssh", "cron", "/dev/pts/3", "tty1"); "" if unset */
-	char *rhost;	/* PAM_RHOST; "" if unset */
+	char *user;	  /* PAM_USER: for su and sudo the target */
+	char *service;	  /* PAM_SERVICE */
+	char *tty;	  /* PAM_TTY as the application gave it ("ssh", "cron", "/dev/pts/3", "tty1"); "" if unset */
+	char *rhost;	  /* PAM_RHOST; "" if unset */
 	char *krb5ccname; /* KRB5CCNAME of the PAM environment; "" if unset */
-	pid_t app_pid;	/* SO_PEERCRED of the request's socket, in the helper's PID namespace */
+	pid_t app_pid;	  /* SO_PEERCRED of the request's socket, in the helper's PID namespace */
 	/* from the name service, looked up once by the helper */
 	uid_t uid;
 	gid_t gid;

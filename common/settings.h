@@ -48,7 +48,7 @@ typedef struct nsb_settings {
 	char *cgroup_parent; /* relative path below each cgroup tree */
 	int64_t pids_max;    /* processes and threads; NSB_INFINITY: no limit */
 	/* network */
-	int network; /* nsb_network */
+	int network;	    /* nsb_network */
 	bool network_named; /* the profile (or what it inherits) names the key itself */
 } nsb_settings;
 

@@ -49,10 +49,10 @@ typedef struct nsb_box {
 	int boxes; /* registry directory */
 	int lock;
 	nsb_entry entry;
-	int cgroup;	/* directory of the box's group */
+	int cgroup;	 /* directory of the box's group */
 	int cgroup_join; /* file in it that takes "0" */
-	int life[2];	/* life pipe */
-	size_t done;	/* steps of the plan that ran */
+	int life[2];	 /* life pipe */
+	size_t done;	 /* steps of the plan that ran */
 	/* made by spawn */
 	pid_t init_pid;
 	int init; /* pidfd */

@@ -38,8 +38,8 @@ int capabilities_check(nsb_error *error)
 		if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i].capability) && used < sizeof(missing))
 			used += (size_t)snprintf(missing + used, sizeof(missing) - used, " cap_%s", needed[i].name);
 	if (used > 0)
-		return nsb_error_set(error, EPERM, "the application runs without%s: give its service these capabilities",
-				     missing);
+		return nsb_error_set(error, EPERM,
+				     "the application runs without%s: give its service these capabilities", missing);
 	return 0;
 }
 
@@ -54,7 +54,8 @@ static int set_is(capng_type_t set, int with_kill)
 
 int capabilities_keep_kill(nsb_error *error)
 {
-	/* libcap-ng remembers the pid of its first use; clone3(2) by number runs no fork handler that would correct it */
+	/* libcap-ng remembers the pid of its first use; clone3(2) by number runs no fork handler that would correct it
+	 */
 	capng_setpid(getpid());
 	if (capng_get_caps_process() < 0)
 		return nsb_error_set(error, EIO, "cannot read the capabilities of this process");
@@ -64,7 +65,8 @@ int capabilities_keep_kill(nsb_error *error)
 		return nsb_error_set(error, EPERM, "cannot give up capabilities: %s", strerror(errno));
 	if (capng_get_caps_process() < 0 || !set_is(CAPNG_EFFECTIVE, 1) || !set_is(CAPNG_PERMITTED, 1) ||
 	    !set_is(CAPNG_INHERITABLE, 0) || !set_is(CAPNG_BOUNDING_SET, 1) || !set_is(CAPNG_AMBIENT, 0))
-		return nsb_error_set(error, EPERM, "capabilities are not what was asked for: PID 1 must have CAP_KILL only");
+		return nsb_error_set(error, EPERM,
+				     "capabilities are not what was asked for: PID 1 must have CAP_KILL only");
 	capng_clear(CAPNG_SELECT_CAPS);
 	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_KILL);
 	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_ADMIN);

@@ -160,8 +160,8 @@ static bool has_pids(const nsb_cgroup_tree *tree)
 	return has_word(text, "pids");
 }
 
-/* The lines of a file that hold `word`, as one text in *ret (the caller frees). The whole may be of any size: a user with
- * fusermount(1) makes a thousand mounts with names of 4 kB. */
+/* The lines of a file that hold `word`, as one text in *ret (the caller frees). The whole may be of any size: a user
+ * with fusermount(1) makes a thousand mounts with names of 4 kB. */
 static int read_lines(const char *path, const char *word, char **ret, nsb_error *error)
 {
 	FILE *in = fopen(path, "re");
@@ -206,7 +206,8 @@ int nsb_cgroup_find(const char *limit, nsb_cgroup_tree *ret, nsb_error *error)
 				     "pids_max: the pids controller is missing in %s (see cgroup.controllers there)",
 				     ret->mount);
 	if (faccessat(AT_FDCWD, ret->mount, W_OK, AT_EACCESS) < 0)
-		return nsb_error_set(error, errno, "the cgroup tree %s cannot be written: %s", ret->mount, strerror(errno));
+		return nsb_error_set(error, errno, "the cgroup tree %s cannot be written: %s", ret->mount,
+				     strerror(errno));
 	return 0;
 }
 

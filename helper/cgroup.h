@@ -13,9 +13,9 @@
 #include "common/error.h"
 
 typedef struct nsb_cgroup_tree {
-	int version;	      /* 1, 2; 0: none found */
-	char mount[PATH_MAX]; /* where the tree is mounted */
-	char own[PATH_MAX];   /* directory of the group that this process is in */
+	int version;		/* 1, 2; 0: none found */
+	char mount[PATH_MAX];	/* where the tree is mounted */
+	char own[PATH_MAX];	/* directory of the group that this process is in */
 	char unified[PATH_MAX]; /* where a version 2 tree is mounted beside one of version 1; "" if none */
 } nsb_cgroup_tree;
 
@@ -40,11 +40,11 @@ int nsb_cgroup_open_join(const nsb_cgroup_tree *tree, int group, nsb_error *erro
 /* The path of that file in the group this process is in: the way back for a member that leaves. */
 int nsb_cgroup_way_back(const nsb_cgroup_tree *tree, char *buffer, size_t size);
 
-/* Moves this process out of the application's groups into PARENT/monitors, so that whoever ends the application's session,
- * or is allowed to freeze and kill its group (delegation to the user), does not reach the monitor. Version 1 writes "0" to
- * tasks; version 2, also where it is mounted beside version 1, continues in a child made by clone3(2) with
- * CLONE_INTO_CGROUP and ends the parent, because moving costs 5 to 11 ms there: call it before anything is held that a
- * child does not inherit (record locks). */
+/* Moves this process out of the application's groups into PARENT/monitors, so that whoever ends the application's
+ * session, or is allowed to freeze and kill its group (delegation to the user), does not reach the monitor. Version 1
+ * writes "0" to tasks; version 2, also where it is mounted beside version 1, continues in a child made by clone3(2)
+ * with CLONE_INTO_CGROUP and ends the parent, because moving costs 5 to 11 ms there: call it before anything is held
+ * that a child does not inherit (record locks). */
 int nsb_cgroup_settle(const nsb_cgroup_tree *tree, const char *parent, nsb_error *error);
 
 /* Removes a group by its absolute path: what is left in it is moved to PARENT (version 2: PARENT/monitors) first.

@@ -51,15 +51,16 @@ static int check_source(nsb_box *box, const char *database, const char *source)
 			continue;
 		daemon = sources[i].path != NULL && access(sources[i].path, F_OK) == 0;
 		if (daemon && !in_sight(&box->plan, sources[i].path))
-			return nsb_error_set(&box->error, EHOSTUNREACH,
-					     "nsswitch.conf names \"%s\" for %s, but profile %s hides %s: add bind_ro = %s",
-					     source, database, box->choice.profile->name, sources[i].path,
-					     sources[i].path);
+			return nsb_error_set(
+				&box->error, EHOSTUNREACH,
+				"nsswitch.conf names \"%s\" for %s, but profile %s hides %s: add bind_ro = %s", source,
+				database, box->choice.profile->name, sources[i].path, sources[i].path);
 		if (!daemon && sources[i].network && (box->plan.namespaces & CLONE_NEWNET))
-			return nsb_error_set(&box->error, EHOSTUNREACH,
-					     "nsswitch.conf names \"%s\" for %s, which asks the network, but profile %s "
-					     "has none: set network = host or run a caching daemon",
-					     source, database, box->choice.profile->name);
+			return nsb_error_set(
+				&box->error, EHOSTUNREACH,
+				"nsswitch.conf names \"%s\" for %s, which asks the network, but profile %s "
+				"has none: set network = host or run a caching daemon",
+				source, database, box->choice.profile->name);
 	}
 	return 0;
 }

@@ -5,7 +5,8 @@
 #include "helper/box.h"
 
 /* Refuses a plan that hides a name service which the box's /etc/nsswitch.conf names: the application looks users up
- * there once it is in the box, and the user would have no name. -EHOSTUNREACH with a sentence. Source: nsswitch.conf(5).*/
+ * there once it is in the box, and the user would have no name. -EHOSTUNREACH with a sentence. Source:
+ * nsswitch.conf(5).*/
 int check_names(nsb_box *box);
 
 #endif

@@ -27,12 +27,18 @@ int check_kernel(nsb_error *error)
 		long number;
 		const char *since;
 	} calls[] = {
-		{ "clone3", SYS_clone3, "5.3" },	       { "pidfd_open", SYS_pidfd_open, "5.3" },
-		{ "open_tree", SYS_open_tree, "5.2" },	       { "move_mount", SYS_move_mount, "5.2" },
-		{ "fsopen", SYS_fsopen, "5.2" },	       { "fsmount", SYS_fsmount, "5.2" },
-		{ "mount_setattr", SYS_mount_setattr, "5.12" }, { "close_range", SYS_close_range, "5.9" },
-		{ "fsconfig", SYS_fsconfig, "5.2" },	       { "pidfd_send_signal", SYS_pidfd_send_signal, "5.1" },
-		{ "statx", SYS_statx, "4.11" },		       { "execveat", SYS_execveat, "3.19" },
+		{ "clone3", SYS_clone3, "5.3" },
+		{ "pidfd_open", SYS_pidfd_open, "5.3" },
+		{ "open_tree", SYS_open_tree, "5.2" },
+		{ "move_mount", SYS_move_mount, "5.2" },
+		{ "fsopen", SYS_fsopen, "5.2" },
+		{ "fsmount", SYS_fsmount, "5.2" },
+		{ "mount_setattr", SYS_mount_setattr, "5.12" },
+		{ "close_range", SYS_close_range, "5.9" },
+		{ "fsconfig", SYS_fsconfig, "5.2" },
+		{ "pidfd_send_signal", SYS_pidfd_send_signal, "5.1" },
+		{ "statx", SYS_statx, "4.11" },
+		{ "execveat", SYS_execveat, "3.19" },
 		{ "setns", SYS_setns, "3.0" },
 	};
 
@@ -57,7 +63,8 @@ static int check_not_chrooted(nsb_error *error)
 	struct stat a, b;
 
 	if (own < 0 || before < 0)
-		return nsb_error_set(error, errno, "cannot open /proc/self/ns/mnt (is /proc mounted?): %s", strerror(errno));
+		return nsb_error_set(error, errno, "cannot open /proc/self/ns/mnt (is /proc mounted?): %s",
+				     strerror(errno));
 	if (setns(own, CLONE_NEWNS) < 0)
 		return nsb_error_set(error, errno, "cannot enter the mount namespace: %s", strerror(errno));
 	after = open("/", O_PATH | O_CLOEXEC);
@@ -93,10 +100,29 @@ static int open_programs(nsb_box *box)
 
 /* Places from which the application, as root, loads code and settings once it is in the box. */
 static const char *const trusted_places[] = {
-	"/", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64",
-	"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/etc/ld.so.preload", "/etc/ld.so.cache",
-	"/etc/ld.so.conf.d", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/profile", "/etc/environment",
-	"/usr/lib/locale", "/usr/lib/x86_64-linux-gnu/gconv",
+	"/",
+	"/etc",
+	"/bin",
+	"/sbin",
+	"/lib",
+	"/lib64",
+	"/usr",
+	"/usr/bin",
+	"/usr/sbin",
+	"/usr/lib",
+	"/usr/lib64",
+	"/usr/lib/x86_64-linux-gnu",
+	"/usr/lib/aarch64-linux-gnu",
+	"/etc/ld.so.preload",
+	"/etc/ld.so.cache",
+	"/etc/ld.so.conf.d",
+	"/etc/nsswitch.conf",
+	"/etc/passwd",
+	"/etc/group",
+	"/etc/profile",
+	"/etc/environment",
+	"/usr/lib/locale",
+	"/usr/lib/x86_64-linux-gnu/gconv",
 };
 
 static int check_trusted(int root, const char *name, nsb_error *error)
@@ -123,8 +149,8 @@ static int check_mount_points(const nsb_plan *plan, int root, nsb_error *error)
 			continue;
 		fd = nsb_path_open(root, step->dst, NSB_PATH_NO_SYMLINKS | NSB_PATH_DIRECTORY, NULL, NULL, &why);
 		if (fd == -ENOENT)
-			return nsb_error_set(error, ENOENT, "root %s has no %s: mkdir -m 755 %s%s", plan->root, step->dst,
-					     plan->root, step->dst);
+			return nsb_error_set(error, ENOENT, "root %s has no %s: mkdir -m 755 %s%s", plan->root,
+					     step->dst, plan->root, step->dst);
 		if (fd < 0)
 			return nsb_error_set(error, fd, "root %s: %s", plan->root, why.words);
 	}
@@ -182,7 +208,8 @@ static int check_sources(nsb_box *box)
 			continue;
 		if (step->origin.file != NULL)
 			return nsb_error_set(&box->error, fd, "%s:%u: cannot bind %s: %s", step->origin.file,
-					     step->origin.line, step->src, fd == -ENOENT ? "it does not exist" : why.words);
+					     step->origin.line, step->src,
+					     fd == -ENOENT ? "it does not exist" : why.words);
 		return nsb_error_set(&box->error, fd, "cannot bind %s: %s", step->src, why.words);
 	}
 	return 0;

@@ -11,7 +11,8 @@ int check_box(nsb_box *box);
 /* The part that looks at the root tree alone; used by `nsboxctl check` as well. `shell` NULL: not looked at. */
 int check_root(const nsb_plan *plan, const char *shell, nsb_error *error);
 
-/* Called before lock_down: whether the kernel has the system calls that a box needs (each tried with arguments that change nothing). */
+/* Called before lock_down: whether the kernel has the system calls that a box needs (each tried with arguments that
+ * change nothing). */
 int check_kernel(nsb_error *error);
 
 #endif

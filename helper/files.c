@@ -30,8 +30,8 @@ int mounts_open_parent(nsb_box *box, const nsb_step *step, const char **ret_name
 	slash = strrchr(copy, '/');
 	*slash = '\0';
 	*ret_name = step->dst + (slash - copy) + 1;
-	parent = nsb_path_open(box->root, slash == copy ? "/" : copy, NSB_PATH_NO_SYMLINKS | NSB_PATH_DIRECTORY, NULL, NULL,
-			       &box->error);
+	parent = nsb_path_open(box->root, slash == copy ? "/" : copy, NSB_PATH_NO_SYMLINKS | NSB_PATH_DIRECTORY, NULL,
+			       NULL, &box->error);
 	if (parent < 0)
 		return parent;
 	if (!mounts_is_ours(box, parent))

@@ -59,9 +59,9 @@ int host_register(nsb_box *box, const nsb_step *step)
 	(void)step;
 	fill_entry(box, &box->entry);
 	/* The group's path is written down before the group is made: whoever cleans after a crash must find it. */
-	if (box->planned && (size_t)snprintf(box->entry.cgroups[0], sizeof(box->entry.cgroups[0]), "%s/%s/%s",
-					     box->tree.mount, box->plan.cgroup_parent,
-					     box->session.id) >= sizeof(box->entry.cgroups[0]))
+	if (box->planned &&
+	    (size_t)snprintf(box->entry.cgroups[0], sizeof(box->entry.cgroups[0]), "%s/%s/%s", box->tree.mount,
+			     box->plan.cgroup_parent, box->session.id) >= sizeof(box->entry.cgroups[0]))
 		return nsb_error_set(&box->error, ENAMETOOLONG, "the path of the box's cgroup is too long");
 	box->entry.n_cgroups = box->planned ? 1 : 0;
 	if (box->boxes < 0)

@@ -11,9 +11,10 @@ enum {
 
 /* nsbox-monitor ID STOP_TIMEOUT_MS SOCKET APP LIFE INIT
  * nsbox-helper end ID LIFE INIT
- * Each of the last ones is the number of an open descriptor: the application's socket and pidfd, the write end of the life
- * pipe, the pidfd of PID 1 (-1 for a session that is unboxed). The registry's lock is open as well, but has no place in
- * the list: a record lock is lost as soon as any descriptor of its file is closed, so nobody moves or closes it.
+ * Each of the last ones is the number of an open descriptor: the application's socket and pidfd, the write end of the
+ * life pipe, the pidfd of PID 1 (-1 for a session that is unboxed). The registry's lock is open as well, but has no
+ * place in the list: a record lock is lost as soon as any descriptor of its file is closed, so nobody moves or closes
+ * it.
  *
  * nsbox-monitor guard ID: descriptor NSB_INIT_FD_LIFE is the read end of the life pipe. */
 

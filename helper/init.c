@@ -36,7 +36,8 @@ int init_exec(nsb_box *box, const nsb_step *step)
 	status = fcntl(box->status[1], F_DUPFD_CLOEXEC, 16);
 	program = fcntl(box->init_program, F_DUPFD_CLOEXEC, 16);
 	if (null < 0 || life < 0 || status < 0 || program < 0)
-		return nsb_error_set(&box->error, errno, "cannot arrange nsbox-init's descriptors: %s", strerror(errno));
+		return nsb_error_set(&box->error, errno, "cannot arrange nsbox-init's descriptors: %s",
+				     strerror(errno));
 	for (int fd = 0; fd <= 2 && r == 0; fd++)
 		r = place(null, fd);
 	if (r == 0)
@@ -45,13 +46,12 @@ int init_exec(nsb_box *box, const nsb_step *step)
 		r = place(status, NSB_INIT_FD_STATUS);
 	if (r < 0)
 		return nsb_error_set(&box->error, r, "cannot arrange nsbox-init's descriptors: %s", strerror(-r));
-	/* Everything else is CLOEXEC by how it was opened; this makes sure. `status` stays open for the words of a failed
-	 * exec, which closes it as well when it succeeds. */
+	/* Everything else is CLOEXEC by how it was opened; this makes sure. `status` stays open for the words of a
+	 * failed exec, which closes it as well when it succeeds. */
 	if (syscall(SYS_close_range, NSB_INIT_FD_STATUS + 1, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
 		return nsb_error_set(&box->error, errno, "cannot close descriptors: %s", strerror(errno));
 	syscall(SYS_execveat, program, "", arguments, environment, AT_EMPTY_PATH);
-	return nsb_error_set(&box->error, errno,
-			     "cannot start nsbox-init in the box: %s%s", strerror(errno),
+	return nsb_error_set(&box->error, errno, "cannot start nsbox-init in the box: %s%s", strerror(errno),
 			     errno == ENOENT ? " (a dynamic nsbox-init needs the loader in the root: configure "
 					       "--with-static=musl or glibc)"
 					     : "");

@@ -30,8 +30,9 @@ bool mounts_is_ours(const nsb_box *box, int fd)
 
 static uint64_t attributes_of(unsigned flags)
 {
-	return (flags & NSB_STEP_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) | (flags & NSB_STEP_NOSUID ? MOUNT_ATTR_NOSUID : 0) |
-	       (flags & NSB_STEP_NODEV ? MOUNT_ATTR_NODEV : 0) | (flags & NSB_STEP_NOEXEC ? MOUNT_ATTR_NOEXEC : 0);
+	return (flags & NSB_STEP_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) |
+	       (flags & NSB_STEP_NOSUID ? MOUNT_ATTR_NOSUID : 0) | (flags & NSB_STEP_NODEV ? MOUNT_ATTR_NODEV : 0) |
+	       (flags & NSB_STEP_NOEXEC ? MOUNT_ATTR_NOEXEC : 0);
 }
 
 /* Puts a detached mount in its place and remembers its id for the proof. */
@@ -55,7 +56,8 @@ static int make_mount(nsb_box *box, const char *type, const char *options, unsig
 	int mount;
 
 	if (fs < 0)
-		return nsb_error_set(&box->error, errno, "cannot make a file system of type %s: %s", type, strerror(errno));
+		return nsb_error_set(&box->error, errno, "cannot make a file system of type %s: %s", type,
+				     strerror(errno));
 	for (char *word = copy != NULL ? strtok_r(copy, ",", &save) : NULL; word != NULL;
 	     word = strtok_r(NULL, ",", &save)) {
 		char *value = strchr(word, '=');
@@ -68,10 +70,12 @@ static int make_mount(nsb_box *box, const char *type, const char *options, unsig
 					     value != NULL ? "=" : "", value != NULL ? value : "", strerror(errno));
 	}
 	if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return nsb_error_set(&box->error, errno, "cannot make a file system of type %s: %s", type, strerror(errno));
+		return nsb_error_set(&box->error, errno, "cannot make a file system of type %s: %s", type,
+				     strerror(errno));
 	mount = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)attributes_of(flags));
 	if (mount < 0)
-		return nsb_error_set(&box->error, errno, "cannot mount a file system of type %s: %s", type, strerror(errno));
+		return nsb_error_set(&box->error, errno, "cannot mount a file system of type %s: %s", type,
+				     strerror(errno));
 	return mount;
 }
 
@@ -172,8 +176,8 @@ int mounts_root(nsb_box *box, const nsb_step *step)
 {
 	unsigned trusted = box->plan.root_is_host ? 0 : NSB_PATH_TRUSTED;
 	struct mount_attr private = { .propagation = MS_PRIVATE };
-	NSB_CLOSE int source = nsb_path_open(box->host_root, step->src, trusted | NSB_PATH_DIRECTORY, NULL, NULL,
-					     &box->error);
+	NSB_CLOSE int source =
+		nsb_path_open(box->host_root, step->src, trusted | NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
 	NSB_CLOSE int staging = -1;
 	NSB_CLOSE int tree = -1;
 
@@ -212,15 +216,16 @@ int mounts_detach(nsb_box *box, const nsb_step *step)
 	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		;
 	if (errno != EINVAL)
-		return nsb_error_set(&box->error, errno, "cannot detach the clone of %s: %s", step->dst, strerror(errno));
+		return nsb_error_set(&box->error, errno, "cannot detach the clone of %s: %s", step->dst,
+				     strerror(errno));
 	return 0;
 }
 
 /* File systems through which the kernel or the host is seen or set. */
-static const char *const kernel_types[] = { "proc",	  "sysfs",	"cgroup",     "cgroup2", "devpts",	"devtmpfs",
-					    "mqueue",	  "debugfs",	"tracefs",    "securityfs", "configfs",	"bpf",
-					    "pstore",	  "efivarfs",	"binfmt_misc", "nsfs",	 "rpc_pipefs", "selinuxfs",
-					    "fusectl",	  "resctrl" };
+static const char *const kernel_types[] = { "proc",	"sysfs",      "cgroup",	   "cgroup2",  "devpts",
+					    "devtmpfs", "mqueue",     "debugfs",   "tracefs",  "securityfs",
+					    "configfs", "bpf",	      "pstore",	   "efivarfs", "binfmt_misc",
+					    "nsfs",	"rpc_pipefs", "selinuxfs", "fusectl",  "resctrl" };
 
 static bool is_kernel_type(const char *type)
 {
@@ -249,8 +254,8 @@ int mounts_detach_kernel(nsb_box *box, const nsb_step *step)
 			continue;
 		if (!nsb_path_below(point, NSB_RUNDIR) || strcmp(point, NSB_RUNDIR) == 0 || !is_kernel_type(type))
 			continue;
-		/* A name with a blank is written with \040 and not found: such a mount cannot be told apart safely, so it
-		 * ends the login rather than stay. ENOENT, EINVAL: went with the one above it. */
+		/* A name with a blank is written with \040 and not found: such a mount cannot be told apart safely, so
+		 * it ends the login rather than stay. ENOENT, EINVAL: went with the one above it. */
 		if (strchr(point, '\\') != NULL)
 			r = nsb_error_set(&box->error, EINVAL,
 					  "a file system of type %s is mounted on %s, whose name nsbox cannot handle: "
@@ -317,7 +322,8 @@ static int bind_open(nsb_box *box, const nsb_step *step, int source)
 		return target;
 	if (fstat(target, &to) < 0 || S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode))
 		return nsb_error_set(&box->error, S_ISDIR(from.st_mode) ? ENOTDIR : EISDIR,
-				     "cannot bind %s to %s: one is a directory, the other is not", step->src, step->dst);
+				     "cannot bind %s to %s: one is a directory, the other is not", step->src,
+				     step->dst);
 	tree = clone_tree(box, step, source);
 	if (tree < 0)
 		return tree;
@@ -351,7 +357,8 @@ int mounts_bind_link_target(nsb_box *box, const nsb_step *step)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", source);
 	n = readlink(link, path, sizeof(path) - 1);
 	if (n < 0)
-		return nsb_error_set(&box->error, errno, "cannot tell where %s leads to: %s", step->src, strerror(errno));
+		return nsb_error_set(&box->error, errno, "cannot tell where %s leads to: %s", step->src,
+				     strerror(errno));
 	path[n] = '\0';
 	if (!nsb_path_below(path, step->dst))
 		return 0;
@@ -368,7 +375,8 @@ int mounts_mask(nsb_box *box, const nsb_step *step)
 	NSB_CLOSE int target = nsb_path_open(box->root, step->dst, 0, NULL, NULL, &error);
 	NSB_CLOSE int mount = -1;
 	NSB_CLOSE int null = -1;
-	nsb_step empty = { .src = (char *)"/dev/null", .flags = NSB_STEP_READ_ONLY | NSB_STEP_NOSUID | NSB_STEP_NOEXEC };
+	nsb_step empty = { .src = (char *)"/dev/null",
+			   .flags = NSB_STEP_READ_ONLY | NSB_STEP_NOSUID | NSB_STEP_NOEXEC };
 	struct stat st;
 
 	if (target == -ENOENT && (step->flags & NSB_STEP_OPTIONAL))

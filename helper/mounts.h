@@ -6,9 +6,9 @@
 #include "helper/box.h"
 
 /*
- * Opens the step's dst below the new root as O_PATH. Where it is missing and lies on a file system that this box mounted
- * itself, it is made: a directory, or an empty file where `as_file`. Elsewhere a missing mount point is -ENOENT with a
- * sentence that says how to make it: nothing is ever made in an administrator's tree.
+ * Opens the step's dst below the new root as O_PATH. Where it is missing and lies on a file system that this box
+ * mounted itself, it is made: a directory, or an empty file where `as_file`. Elsewhere a missing mount point is -ENOENT
+ * with a sentence that says how to make it: nothing is ever made in an administrator's tree.
  */
 int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file);
 

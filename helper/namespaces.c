@@ -50,8 +50,8 @@ static const char *clone_advice(int err)
 
 int namespaces_spawn(nsb_box *box, const nsb_step *step)
 {
-	/* The cgroup namespace comes later: its root is the group one is in when making it, and the builder is not in the
-	 * box's group yet. */
+	/* The cgroup namespace comes later: its root is the group one is in when making it, and the builder is not in
+	 * the box's group yet. */
 	struct clone_args args = { .flags = CLONE_PIDFD | (box->plan.namespaces & ~(uint64_t)CLONE_NEWCGROUP),
 				   .pidfd = (uintptr_t)&box->init,
 				   .exit_signal = SIGCHLD };
@@ -94,7 +94,8 @@ int namespaces_assert(nsb_box *box, const nsb_step *step)
 
 	(void)step;
 	if (own == 0 || own == box->host_mount_namespace || getpid() != 1)
-		return nsb_error_set(&box->error, EPERM, "not in a mount and PID namespace of its own: nothing is mounted");
+		return nsb_error_set(&box->error, EPERM,
+				     "not in a mount and PID namespace of its own: nothing is mounted");
 	/* From here on mounts of the host arrive and none of ours leaves. */
 	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
 		return nsb_error_set(&box->error, errno, "cannot cut the mounts off from the host's (MS_SLAVE): %s",
@@ -122,14 +123,16 @@ int namespaces_enter_cgroup(nsb_box *box, const nsb_step *step)
 int namespaces_hostname(nsb_box *box, const nsb_step *step)
 {
 	if (sethostname(step->data, strlen(step->data)) < 0)
-		return nsb_error_set(&box->error, errno, "cannot set the host name %s: %s", step->data, strerror(errno));
+		return nsb_error_set(&box->error, errno, "cannot set the host name %s: %s", step->data,
+				     strerror(errno));
 	return 0;
 }
 
 int namespaces_domainname(nsb_box *box, const nsb_step *step)
 {
 	if (setdomainname(step->data, strlen(step->data)) < 0)
-		return nsb_error_set(&box->error, errno, "cannot set the domain name %s: %s", step->data, strerror(errno));
+		return nsb_error_set(&box->error, errno, "cannot set the domain name %s: %s", step->data,
+				     strerror(errno));
 	return 0;
 }
 

@@ -17,8 +17,8 @@
  * 11 exec        (builder) gives up all but CAP_KILL, becomes nsbox-init, which says RUNNING
  * 12 publish     the registry says ready
  * 13 answer      pidfd of PID 1 to the application, which joins and says JOINED
- * 14 commit      the host's utmp record; becomes nsbox-monitor, which says COMMITTED. From here on failing is not allowed:
- *                the session belongs to the monitor.
+ * 14 commit      the host's utmp record; becomes nsbox-monitor, which says COMMITTED. From here on failing is not
+ * allowed: the session belongs to the monitor.
  *
  * Whatever fails before COMMITTED is taken back, last thing first. If the application may be waiting to join (stage 13
  * on), the socket is closed before the undo, so that it turns back first.
@@ -51,7 +51,7 @@
 #include "helper/steps.h"
 #include "helper/teardown.h"
 
-#define SOCKET 3
+#define SOCKET	    3
 #define SWEEP_LIMIT 16 /* old entries looked at in one login */
 
 static char *const no_environment[] = { NULL };
@@ -87,8 +87,8 @@ static int decide(nsb_box *box)
 		r = lock_down(SOCKET, &box->error);
 	if (r < 0)
 		return r;
-	/* The stages up to check ask name services and walk paths that users can make slow (FUSE). Nothing is made yet, so
-	 * simply dying is a good answer to that: the application sees the end of the line. */
+	/* The stages up to check ask name services and walk paths that users can make slow (FUSE). Nothing is made yet,
+	 * so simply dying is a good answer to that: the application sees the end of the line. */
 	alarm(NSB_HELPER_DEADLINE / 1000);
 	build_enter(box, NSB_STAGE_REQUEST);
 	r = request_receive(box);
@@ -309,8 +309,14 @@ static int become_monitor(nsb_box *box)
 	}
 	snprintf(timeout, sizeof(timeout), "%lld", (long long)box->entry.stop_timeout);
 	if (r == 0) {
-		char *const arguments[] = { (char *)"nsbox-monitor", box->session.id, timeout, numbers[0], numbers[1],
-					    numbers[2],		     numbers[3],      NULL };
+		char *const arguments[] = { (char *)"nsbox-monitor",
+					    box->session.id,
+					    timeout,
+					    numbers[0],
+					    numbers[1],
+					    numbers[2],
+					    numbers[3],
+					    NULL };
 
 		syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
 		r = -errno;

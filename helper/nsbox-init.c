@@ -98,8 +98,7 @@ static bool told_to_end(int signals)
 int main(void)
 {
 	int signals = start();
-	struct pollfd wanted[] = { { .fd = signals, .events = POLLIN },
-				   { .fd = NSB_INIT_FD_LIFE, .events = POLLIN } };
+	struct pollfd wanted[] = { { .fd = signals, .events = POLLIN }, { .fd = NSB_INIT_FD_LIFE, .events = POLLIN } };
 	bool ending = false;
 
 	for (;;) {
@@ -112,7 +111,8 @@ int main(void)
 			end_all();
 		}
 		reap();
-		/* the application's own children are not ours to reap, so their end raises no SIGCHLD here: looked for */
+		/* the application's own children are not ours to reap, so their end raises no SIGCHLD here: looked for
+		 */
 		if (ending && kill(-1, 0) < 0 && errno == ESRCH)
 			_exit(ALL_GONE);
 	}

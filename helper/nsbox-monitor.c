@@ -11,8 +11,8 @@
  * the monitor becomes `nsbox-helper end`, which cleans.
  *
  * The guard is started before the first thing is made on the host. It knows by the end of the life pipe that helper or
- * monitor is gone without having cleaned, and does it then: without it nobody would be left when application and monitor
- * are killed together.
+ * monitor is gone without having cleaned, and does it then: without it nobody would be left when application and
+ * monitor are killed together.
  *
  * Small on purpose: no stdio, no malloc of its own.
  */
@@ -36,8 +36,8 @@ static void __attribute__((noreturn)) become_cleaner(char *const arguments[])
 {
 	/* SIGTERM stays blocked, as it is here: cleaning is not to be broken off half-way */
 	execve(NSB_LIBEXECDIR "/nsbox-helper", arguments, no_environment);
-	/* Uninstalled under a live box, or no memory: the life pipe ends with this process, so PID 1 does, and the next run
-	 * of any helper finds the entry without its lock. */
+	/* Uninstalled under a live box, or no memory: the life pipe ends with this process, so PID 1 does, and the next
+	 * run of any helper finds the entry without its lock. */
 	_exit(1);
 }
 

@@ -15,7 +15,7 @@
 
 #include "common/fd-util.h"
 
-#define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
+#define GROUPS_MAX    65536		 /* NGROUPS_MAX of the kernel */
 #define LINE_MAX_SIZE (64 * 1024 * 1024) /* bytes of one entry of the name service */
 
 static bool printable(const char *text)
@@ -88,15 +88,17 @@ static int find_app(nsb_box *box)
 	nsb_process app;
 
 	if (getsockopt(box->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0)
-		return nsb_error_set(&box->error, EPROTO, "descriptor 3 is no socket of a PAM application: nsbox-helper is "
-							  "run by pam_nsbox.so and nsboxctl, not by hand");
+		return nsb_error_set(&box->error, EPROTO,
+				     "descriptor 3 is no socket of a PAM application: nsbox-helper is "
+				     "run by pam_nsbox.so and nsboxctl, not by hand");
 	if (peer.uid != 0)
 		return nsb_error_set(&box->error, EPERM, "the application runs as uid %u, not as root", peer.uid);
 	app = (nsb_process){ .pid = peer.pid, .start = nsb_process_start(peer.pid) };
 	box->session.app_pid = peer.pid;
 	box->app = nsb_process_open(&app);
-	return box->app < 0 ? nsb_error_set(&box->error, box->app, "cannot watch the application: %s", strerror(-box->app))
-			    : 0;
+	return box->app < 0
+		       ? nsb_error_set(&box->error, box->app, "cannot watch the application: %s", strerror(-box->app))
+		       : 0;
 }
 
 /* The name of a group, NULL if it has none. A name service that fails is an error, not a group without a name: `users =
@@ -184,7 +186,8 @@ int request_receive(nsb_box *box)
 	box->deadline = nsb_now() + NSB_HELPER_DEADLINE;
 	r = nsb_request_receive(box->socket, box->deadline, &box->request);
 	if (r < 0)
-		return nsb_error_set(&box->error, r, "the request of the application cannot be read: %s%s", strerror(-r),
+		return nsb_error_set(&box->error, r, "the request of the application cannot be read: %s%s",
+				     strerror(-r),
 				     r == -EPROTO ? " (do module and helper have the same version?)" : "");
 	r = check_strings(&box->request, &box->error);
 	if (r == 0)

@@ -17,7 +17,7 @@
 #include "common/fd-util.h"
 #include "common/protocol.h"
 
-#define ID_SIZE 4
+#define ID_SIZE	 4
 #define PATIENCE 1000 /* ms */
 
 /* Records are found by ut_id, so it must belong to one login only. A character set of 64: 16 million ids. */
@@ -63,7 +63,8 @@ static void fill(struct utmpx *record, const nsb_entry *entry, pid_t app)
 }
 
 /* Everybody who can read utmp or wtmp can hold a read lock on it, and the C library waits 10 s for such a lock: long
- * enough to make every login miss its deadline. So the writing is done by a child that is given PATIENCE and no more. */
+ * enough to make every login miss its deadline. So the writing is done by a child that is given PATIENCE and no more.
+ */
 static int write_record(const struct utmpx *record)
 {
 	pid_t writer = fork();

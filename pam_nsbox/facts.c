@@ -80,7 +80,8 @@ int facts_gather(pam_handle_t *pamh, const nsb_words *words, nsb_verb verb, char
 
 bool facts_boxed(void)
 {
-	NSB_CLOSE int fd = open("/run/host/container-manager", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	NSB_CLOSE int fd =
+		open("/run/host/container-manager", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	char text[16];
 
@@ -109,7 +110,7 @@ int facts_single_thread(nsb_error *error)
 		n += entry->d_name[0] != '.';
 	closedir(tasks);
 	if (n != 1)
-		return nsb_error_set(error, EBUSY, "the application has %d threads; only one with a single thread can be boxed",
-				     n);
+		return nsb_error_set(error, EBUSY,
+				     "the application has %d threads; only one with a single thread can be boxed", n);
 	return 0;
 }

@@ -157,8 +157,8 @@ static int leave_cgroups(char *const *way_back, size_t n)
 }
 
 /* Goes to the directory of the name that we came from, in the tree that is "/" now: setns(2) moved us to "/", but su
- * without "-" wants to stay where it was. The name has no symbolic links (getcwd(3)), so none is followed. Where another
- * directory has that name here, it must be one that the user may enter. Otherwise "/" it is. */
+ * without "-" wants to stay where it was. The name has no symbolic links (getcwd(3)), so none is followed. Where
+ * another directory has that name here, it must be one that the user may enter. Otherwise "/" it is. */
 static void restore_directory(const nsb_membership *m, uid_t uid, gid_t gid)
 {
 	NSB_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -205,7 +205,8 @@ static bool leads_out(int fd)
 }
 
 /* su hands the descriptors of its caller down to the shell: a directory among them would lead out of the box. Closed at
- * exec only, since the application may need it. `list`: the host's /proc/self/fd, which the box's /proc does not have. */
+ * exec only, since the application may need it. `list`: the host's /proc/self/fd, which the box's /proc does not have.
+ */
 static void close_ways_out(DIR *list)
 {
 	const struct dirent *entry;
@@ -337,9 +338,10 @@ static int check_own(const nsb_membership *m, nsb_error *error)
 {
 	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
 		if (m->own[i].flag != 0 && !still_held(&m->own[i].held))
-			return nsb_error_set(error, EBADF,
-					     "the application closed a descriptor of the module: it stays in the box, which "
-					     "ends with it");
+			return nsb_error_set(
+				error, EBADF,
+				"the application closed a descriptor of the module: it stays in the box, which "
+				"ends with it");
 	return 0;
 }
 

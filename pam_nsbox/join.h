@@ -12,7 +12,8 @@
 
 #define NSB_JOIN_NAMESPACES 6
 
-/* A descriptor, and what it was when we opened it: applications close numbers that they do not know, and use them again. */
+/* A descriptor, and what it was when we opened it: applications close numbers that they do not know, and use them
+ * again. */
 typedef struct nsb_held {
 	int fd; /* -1: none */
 	dev_t dev;
@@ -39,16 +40,15 @@ typedef struct nsb_membership {
 /*
  * Moves this process into the box of `answer` and makes the box the monitor's: cgroup, one atomic setns(2), working
  * directory by name, JOINED, COMMITTED. Takes over `socket` and the descriptors of `answer` if it succeeds.
- * `from_caller`: the application runs with what a caller of su handed down; descriptors that lead to the host's tree are
- * then closed at exec.
- * Every descriptor is CLOEXEC, and is closed in children that fork (sshd's user child never execs).
- * On failure the process is where it was before, and -errno with a sentence is returned.
- * Sources: setns(2), pidfd_open(2), cgroups(7).
+ * `from_caller`: the application runs with what a caller of su handed down; descriptors that lead to the host's tree
+ * are then closed at exec. Every descriptor is CLOEXEC, and is closed in children that fork (sshd's user child never
+ * execs). On failure the process is where it was before, and -errno with a sentence is returned. Sources: setns(2),
+ * pidfd_open(2), cgroups(7).
  */
 int join_box(nsb_answer *answer, int socket, bool from_caller, nsb_membership **ret, nsb_error *error);
 
-/* For a session that on_error=allow lets in without a box: only the monitor is confirmed, so that join_leave() can tell it
- * when the session is over. Takes over `socket` if it succeeds. */
+/* For a session that on_error=allow lets in without a box: only the monitor is confirmed, so that join_leave() can tell
+ * it when the session is over. Takes over `socket` if it succeeds. */
 int join_nothing(int socket, nsb_membership **ret);
 
 /*
@@ -59,7 +59,8 @@ int join_nothing(int socket, nsb_membership **ret);
  */
 int join_leave(nsb_membership *membership, nsb_error *error);
 
-/* Frees a membership without leaving: in a child, or at pam_end without close_session. The box ends with the process. */
+/* Frees a membership without leaving: in a child, or at pam_end without close_session. The box ends with the process.
+ */
 void join_forget(nsb_membership *membership);
 
 #endif

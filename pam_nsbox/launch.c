@@ -5,8 +5,8 @@
  * is made with exit signal 0: the application, which may handle, block or ignore SIGCHLD, does not hear of it
  * (clone(2): such a child is seen by waitid(__WALL) only, and only as long as it does not exec).
  *
- * Both are made like vfork(2): they share the application's memory, which is paused, so a large application costs no more
- * than a small one.
+ * Both are made like vfork(2): they share the application's memory, which is paused, so a large application costs no
+ * more than a small one.
  */
 #include "pam_nsbox/launch.h"
 
@@ -24,7 +24,7 @@
 
 #include "common/fd-util.h"
 
-#define STACK_SIZE (64 * 1024) /* for each of the two */
+#define STACK_SIZE    (64 * 1024) /* for each of the two */
 #define HELPER_SOCKET 3
 
 typedef struct launch {
@@ -50,9 +50,9 @@ static int child(void *argument)
 {
 	launch *l = argument;
 
-	/* By number: glibc's wrappers would change the ids of the application's other threads, of which they believe this
-	 * process to be one. For su and sudo the real uid is the caller's, who could signal this process and what it
-	 * starts; from here on not. */
+	/* By number: glibc's wrappers would change the ids of the application's other threads, of which they believe
+	 * this process to be one. For su and sudo the real uid is the caller's, who could signal this process and what
+	 * it starts; from here on not. */
 	if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
 		l->err = errno;
 	else if (syscall(SYS_setsid) < 0)
@@ -68,7 +68,8 @@ static int start(int socket)
 	launch l = { .socket = socket };
 	sigset_t all, before;
 	siginfo_t ended;
-	char *stacks = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	char *stacks =
+		mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	int pid, r = 0;
 
 	if (stacks == MAP_FAILED)

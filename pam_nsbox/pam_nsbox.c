@@ -56,8 +56,7 @@ static void tell_refusal(pam_handle_t *pamh, int flags, const nsb_request *reque
 		   nsb_errno_name(error->err));
 	/* cron has no conversation: a message that cannot be shown is no error */
 	if ((flags & PAM_SILENT) == 0)
-		pam_error(pamh,
-			  "Login refused: your session could not be isolated (nsbox %s). Ask the administrator.",
+		pam_error(pamh, "Login refused: your session could not be isolated (nsbox %s). Ask the administrator.",
 			  request->id);
 }
 
@@ -66,12 +65,12 @@ static int settle(pam_handle_t *pamh, int flags, const nsb_request *request, con
 {
 	bool account = request->verb == NSB_VERB_CHECK;
 
-	/* A typo in nsbox.conf must not lock out every administrator. That the configuration is wrong is the helper's own
-	 * finding, not a failure that a caller of su could bring about. */
+	/* A typo in nsbox.conf must not lock out every administrator. That the configuration is wrong is the helper's
+	 * own finding, not a failure that a caller of su could bring about. */
 	if (answer->result == NSB_RESULT_BAD_CONFIG && answer->uid == 0) {
 		if (!account)
-			pam_syslog(pamh, LOG_ALERT, "nsbox %s: %s is let in WITHOUT a box: %s", request->id, request->user,
-				   answer->error.words);
+			pam_syslog(pamh, LOG_ALERT, "nsbox %s: %s is let in WITHOUT a box: %s", request->id,
+				   request->user, answer->error.words);
 		return PAM_SUCCESS;
 	}
 	if (answer->result == NSB_RESULT_UNBOXED && !account)
@@ -124,7 +123,8 @@ typedef struct nsb_slot {
 	nsb_membership *membership;
 } nsb_slot;
 
-/* libpam calls this also in children that login and su fork, and with PAM_DATA_SILENT or without, so it only forgets. */
+/* libpam calls this also in children that login and su fork, and with PAM_DATA_SILENT or without, so it only forgets.
+ */
 static void forget(pam_handle_t *pamh, void *data, int status)
 {
 	nsb_slot *slot = data;
@@ -146,8 +146,8 @@ static int set_environment(pam_handle_t *pamh, const nsb_request *request, const
 				return PAM_BUF_ERR;
 			continue;
 		}
-		/* Unset in the PAM environment, where it may not be, and in the application's own: su and sudo hand down
-		 * theirs, whose sockets lead out of the box. The one change of environ that this module makes. */
+		/* Unset in the PAM environment, where it may not be, and in the application's own: su and sudo hand
+		 * down theirs, whose sockets lead out of the box. The one change of environ that this module makes. */
 		if (pam_getenv(pamh, text) != NULL)
 			pam_putenv(pamh, text);
 		if (nsb_service_traits(request->service) & NSB_SERVICE_CALLER)
@@ -185,7 +185,8 @@ static int join(pam_handle_t *pamh, int flags, const nsb_request *request, nsb_a
 		join_leave(nsb_steal_pointer(&slot->membership), &error);
 		return PAM_BUF_ERR;
 	}
-	pam_syslog(pamh, LOG_INFO, "nsbox %s: session of %s (profile %s) opened", request->id, request->user, answer->profile);
+	pam_syslog(pamh, LOG_INFO, "nsbox %s: session of %s (profile %s) opened", request->id, request->user,
+		   answer->profile);
 	return PAM_SUCCESS;
 }
 

@@ -19,7 +19,7 @@ from lib import host, syslog
 MONITOR = "/usr/libexec/nsbox/nsbox-monitor"
 INIT = "/usr/libexec/nsbox/nsbox-init"
 MARKS = f"{PLACE}/marks"
-INSIDE = "echo inside $(readlink /proc/self/ns/mnt)"
+INSIDE = "readlink /proc/self/ns/mnt"  # without a fork, which bash tries for 15 s where the limit forbids it
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def programs(user):
 
 def never_outside(text):
     """How many sessions there were; none of them outside of a box."""
-    seen = re.findall(r"inside (\S+)", text)
-    assert mount_namespace() not in seen and all(word.startswith("mnt:[") for word in seen), text
+    seen = re.findall(r"mnt:\[\d+\]", text)
+    assert mount_namespace() not in seen, text
     return len(seen)
 
 
@@ -229,16 +229,18 @@ def test_keys_during_open(conf, baseline, key):
     never_outside(text)
 
 
-def hostile_state():
-    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    os.setpriority(os.PRIO_PROCESS, 0, 19)
-    pathlib.Path("/proc/self/oom_score_adj").write_text("1000")
-    os.umask(0)
-    signal.alarm(0)
+HOSTILE = """
+import os, signal, sys
+for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGUSR1):
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+os.setpriority(os.PRIO_PROCESS, 0, 19)
+open("/proc/self/oom_score_adj", "w").write("1000")
+os.umask(0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 def state_of(pid):
@@ -256,7 +258,8 @@ def state_of(pid):
 def test_callers_state(conf, baseline):
     """Line 11b. Ignored and blocked signals, SCHED_IDLE, nice 19, one processor, oom_score_adj 1000: the box is made all the
     same, and what runs as root has nothing of it."""
-    session = start("su", "bob", "-c", "echo ready; exec cat", preexec_fn=hostile_state, cwd="/home/alice", **as_user("alice"))
+    session = start("python3", "-c", HOSTILE, "su", "bob", "-c", "echo ready; exec cat", cwd="/home/alice",
+                    **as_user("alice"))
     try:
         [entry] = boxes().values()
         monitor, init = (int(entry[name].split()[0]) for name in ("monitor", "init"))
@@ -289,7 +292,7 @@ def test_ignored_signals(conf, baseline, program, number):
 def test_caller_gone_at_once(conf, baseline):
     """Line 11b. The terminal and the caller's shell vanish while su opens: nothing of it stays."""
     for number in range(host.count(100, 8)):
-        child = host.spawn("runuser", "-u", "alice", "--", "bash", "--norc", "-c", f"su bob -c '{INSIDE}; sleep 20'")
+        child = host.spawn("runuser", "-u", "alice", "--", "bash", "--norc", "-c", f"su bob -c '{INSIDE}; sleep 1'")
         time.sleep(number * 0.004)
         child.close(force=True)
         assert mount_namespace() not in (child.before or "")
@@ -369,7 +372,7 @@ def test_group_with_many_members(conf, baseline):
 def test_tools_notice(conf):
     """The pictures these tests rely on do notice a session outside and a thing that stays."""
     with pytest.raises(AssertionError):
-        never_outside(f"inside {mount_namespace()}\n")
+        never_outside(f"{mount_namespace()}\n")
     before = baseline_module.take()
     pathlib.Path("/run/nsbox/boxes").mkdir(parents=True, exist_ok=True)
     leak = pathlib.Path("/run/nsbox/boxes/leak")

@@ -70,9 +70,8 @@ def find_all(names, app, before):
         if name == "app":
             found[name] = app
             continue
-        mine = FIND[name]() - before
-        assert len(mine) == 1, (name, mine)
-        found[name] = mine.pop()
+        # a helper that continued in a child may be seen beside it for a moment
+        (found[name],) = host.wait_until(lambda: len(mine := FIND[name]() - before) == 1 and mine, what=f"one {name}")
     return found
 
 

@@ -77,10 +77,29 @@ static int remove_base(void **state)
 	return chdir("/") < 0 ? -1 : system(command);
 }
 
+/* Field by field: the bytes between them mean nothing. */
 static void assert_same_entry(const nsb_entry *a, const nsb_entry *b)
 {
-	/* both begin zeroed, so that bytes behind the ends of the strings are equal as well */
-	assert_memory_equal(a, b, sizeof(*a));
+	assert_string_equal(a->id, b->id);
+	assert_string_equal(a->state, b->state);
+	assert_string_equal(a->user, b->user);
+	assert_string_equal(a->profile, b->profile);
+	assert_string_equal(a->service, b->service);
+	assert_string_equal(a->tty, b->tty);
+	assert_string_equal(a->rhost, b->rhost);
+	assert_string_equal(a->hostname, b->hostname);
+	assert_string_equal(a->ut_id, b->ut_id);
+	assert_true(a->uid == b->uid && a->started == b->started && a->stop_timeout == b->stop_timeout);
+	assert_true(a->namespaces == b->namespaces);
+	assert_memory_equal(a->inodes, b->inodes, sizeof(a->inodes));
+	assert_true(a->init.pid == b->init.pid && a->init.start == b->init.start);
+	assert_true(a->monitor.pid == b->monitor.pid && a->monitor.start == b->monitor.start);
+	assert_int_equal(a->n_members, b->n_members);
+	for (size_t i = 0; i < a->n_members; i++)
+		assert_true(a->members[i].pid == b->members[i].pid && a->members[i].start == b->members[i].start);
+	assert_int_equal(a->n_cgroups, b->n_cgroups);
+	for (size_t i = 0; i < a->n_cgroups; i++)
+		assert_string_equal(a->cgroups[i], b->cgroups[i]);
 }
 
 static void make_entry(const char *id, const char *state, int *ret_lock)
@@ -593,11 +612,20 @@ static void damaged_files(void **state)
 
 /* --- the text --- */
 
-static int parse(const char *text)
+/* Parses the text of `entry` with `from` replaced by `to`. */
+static int parse_with(const char *from, const char *to)
 {
+	char changed[NSB_ENTRY_TEXT_MAX];
+	size_t size;
+	char *text = text_of(&entry, &size), *at = strstr(text, from);
 	nsb_entry got;
+	int n;
 
-	return nsb_entry_parse(text, strlen(text), &got);
+	assert_non_null(at);
+	n = snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+	assert_in_range(n, 1, sizeof(changed) - 1);
+	free(text);
+	return nsb_entry_parse(changed, (size_t)n, &got);
 }
 
 static void text_round_trip(void **state)
@@ -653,63 +681,68 @@ static void text_control_characters(void **state)
 
 static void text_faults(void **state)
 {
-	static const char *const bad[] = {
-		"",
-		"end\n",
-		"nsbox 1\n",
-		"nsbox 1\nend\n", /* no id */
-		"nsbox 1\nid aaaaaaaaaa\n",
-		"nsbox 1\nid aaaaaaaaaa\nend",
-		"nsbox 1\nid aaaaaaaaaa\nend\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nend\nuid 1\n",
-		"nsbox 1\nid aaaaaaaaaa\nend\n\n",
-		"nsbox 1x\nid aaaaaaaaaa\nend\n",
-		"nsbox 1 \nid aaaaaaaaaa\nend\n",
-		"nsbox  1\nid aaaaaaaaaa\nend\n",
-		"nsbox +1\nid aaaaaaaaaa\nend\n",
-		"nsbox\nid aaaaaaaaaa\nend\n",
-		"\nnsbox 1\nid aaaaaaaaaa\nend\n",
-		"nsbox 1\n\nid aaaaaaaaaa\nend\n",
-		"nsbox 1\nid aaaaaaaaa\nend\n",
-		"nsbox 1\nid aaaaaaaaaaa\nend\n",
-		"nsbox 1\nid AAAAAAAAAA\nend\n",
-		"nsbox 1\nid ../../../x\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nid bbbbbbbbbb\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nuid 1\nuid 2\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nuid\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nuid \nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nuid -1\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nuid 1 \nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nuid 1x\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nuid 4294967296\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nstarted 18446744073709551616\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nwhat 1\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ninit 1\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ninit 1 2 3\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ninit 1 2 \nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ninit 2147483648 1\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ninit -1 1\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ninodes 1 2 3 4 5 6 7\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ninodes 1 2 3 4 5 6 7 8 9\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ncgroups relative\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ncgroups \nend\n",
-		"nsbox 1\nid aaaaaaaaaa\ncgroups /a\tb\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nut_id abcde\nend\n",
-		"nsbox 1\nid aaaaaaaaaa\nuser a\rb\nend\n",
-		"nsbox 1\r\nid aaaaaaaaaa\r\nend\r\n",
+	static const struct {
+		const char *from, *to;
+	} bad[] = {
+		{ "nsbox 1\n", "" },
+		{ "nsbox 1\n", "nsbox 1x\n" },
+		{ "nsbox 1\n", "nsbox 1 \n" },
+		{ "nsbox 1\n", "nsbox  1\n" },
+		{ "nsbox 1\n", "nsbox +1\n" },
+		{ "nsbox 1\n", "nsbox\n" },
+		{ "nsbox 1\n", "\nnsbox 1\n" },
+		{ "nsbox 1\n", "nsbox 1\n\n" },
+		{ "nsbox 1\n", "nsbox 1\r\n" },
+		{ "end\n", "" },
+		{ "end\n", "end" },
+		{ "end\n", "end\nend\n" },
+		{ "end\n", "end\nuid 1\n" },
+		{ "end\n", "end\n\n" },
+		{ "id k3j5h7g9fx\n", "" },
+		{ "id k3j5h7g9fx", "id k3j5h7g9f" },
+		{ "id k3j5h7g9fx", "id k3j5h7g9fxx" },
+		{ "id k3j5h7g9fx", "id K3J5H7G9FX" },
+		{ "id k3j5h7g9fx", "id ../../../x" },
+		{ "id k3j5h7g9fx\n", "id k3j5h7g9fx\nid aaaaaaaaaa\n" },
+		{ "uid 4294967294\n", "uid 4294967294\nuid 0\n" },
+		{ "uid 4294967294\n", "" },
+		{ "uid 4294967294", "uid" },
+		{ "uid 4294967294", "uid " },
+		{ "uid 4294967294", "uid -1" },
+		{ "uid 4294967294", "uid 07" },
+		{ "uid 4294967294", "uid 4294967294 " },
+		{ "uid 4294967294", "uid 1x" },
+		{ "uid 4294967294", "uid 4294967296" },
+		{ "uid 4294967294", "uod 4294967294" },
+		{ "started 1700000000", "started 18446744073709551616" },
+		{ "started 1700000000\nstop_timeout 2000\n", "stop_timeout 2000\nstarted 1700000000\n" },
+		{ "init 4711 123456789", "init 4711" },
+		{ "init 4711 123456789", "init 4711 123456789 3" },
+		{ "init 4711 123456789", "init 4711 123456789 " },
+		{ "init 4711", "init 2147483648" },
+		{ "init 4711", "init -1" },
+		{ "inodes 4026531838", "inodes" },
+		{ "inodes 4026531838", "inodes 1 4026531838" },
+		{ "cgroups /sys/fs/cgroup/pids", "cgroups sys" },
+		{ "cgroups /sys/fs/cgroup/pids/nsbox/k3j5h7g9fx", "cgroups " },
+		{ "cgroups /sys", "cgroups /\t" },
+		{ "ut_id aZ09", "ut_id aZ09x" },
+		{ "al ice", "al\rice" },
+		{ "al ice", "al\x1bice" },
 	};
 	int wrong = 0;
 
 	(void)state;
-	assert_int_equal(parse("nsbox 1\nid aaaaaaaaaa\nend\n"), 0);
+	assert_int_equal(parse_with("", ""), 0);
+	assert_int_equal(parse_with("uid 4294967294", "uid 0"), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (parse(bad[i]) != -EBADMSG) {
-			print_error("taken: %s", bad[i]);
+		if (parse_with(bad[i].from, bad[i].to) != -EBADMSG) {
+			print_error("taken: %s for %s\n", bad[i].to, bad[i].from);
 			wrong++;
 		}
 	assert_int_equal(wrong, 0);
-	assert_int_equal(parse("nsbox 2\nid aaaaaaaaaa\nend\n"), -EPROTO);
-	assert_int_equal(parse("nsbox 0\nwhatever\nend\n"), -EPROTO);
+	assert_int_equal(parse_with("nsbox 1\n", "nsbox 2\n"), -EPROTO);
+	assert_int_equal(parse_with("nsbox 1\n", "nsbox 0\n"), -EPROTO);
 }
 
 static void text_too_many(void **state)
@@ -717,29 +750,32 @@ static void text_too_many(void **state)
 	static const struct {
 		const char *line;
 		size_t max;
-	} rows[] = { { "members 1 2\n", NSB_ENTRY_MEMBERS_MAX }, { "cgroups /a\n", NSB_ENTRY_CGROUPS_MAX } };
+	} rows[] = { { "members 815 77\n", NSB_ENTRY_MEMBERS_MAX },
+		     { "cgroups /sys/fs/cgroup/uni fied/x\n", NSB_ENTRY_CGROUPS_MAX } };
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++)
-		for (size_t n = rows[i].max; n <= rows[i].max + 1; n++) {
-			char *text = malloc(NSB_ENTRY_TEXT_MAX);
+		for (size_t n = rows[i].max - 2; n <= rows[i].max + 1; n++) {
+			static char lines[NSB_ENTRY_TEXT_MAX];
 
-			strcpy(text, "nsbox 1\nid aaaaaaaaaa\n");
-			for (size_t j = 0; j < n; j++)
-				strcat(text, rows[i].line);
-			strcat(text, "end\n");
-			assert_int_equal(parse(text), n == rows[i].max ? 0 : -EBADMSG);
-			free(text);
+			/* the text has two of each: one is replaced by n - 1 */
+			lines[0] = '\0';
+			for (size_t j = 1; j < n; j++)
+				strcat(lines, rows[i].line);
+			assert_int_equal(parse_with(rows[i].line, lines), n <= rows[i].max ? 0 : -EBADMSG);
 		}
 }
 
 static void text_with_nul(void **state)
 {
-	static const char text[] = "nsbox 1\nid aaaaaaaaaa\nuser a\0b\nend\n";
+	size_t size;
+	char *text = text_of(&entry, &size);
 	nsb_entry got;
 
 	(void)state;
-	assert_int_equal(nsb_entry_parse(text, sizeof(text) - 1, &got), -EBADMSG);
+	*strstr(text, "sshd") = '\0';
+	assert_int_equal(nsb_entry_parse(text, size, &got), -EBADMSG);
+	free(text);
 }
 
 /* --- ids and processes --- */

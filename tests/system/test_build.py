@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# build: gcc
+"""What is built and installed: exports, libraries, modes, hardening; DESTDIR, uninstall; configure's words; each way to
+link the resident programs, built by gcc and clang with warnings as errors, in a real box."""
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import shutil
+import stat
+
+import pytest
+
+from lib import host
+
+SOURCE = "/cache/src"
+BUILD = os.environ["NSBOX_BUILD"]
+LIBEXEC = "/usr/libexec/nsbox"
+PROGRAMS = [f"{LIBEXEC}/nsbox-helper", f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor", "/usr/sbin/nsboxctl"]
+CONF = "/etc/security/nsbox.conf"
+ENTRY_POINTS = {"pam_sm_acct_mgmt", "pam_sm_open_session", "pam_sm_close_session"}
+
+# name: (arguments of configure, interpreter of the resident programs?)
+VARIANTS = {
+    "musl": (["--with-static=musl"], False),
+    "glibc": (["--with-static=glibc"], False),
+    "no": (["CC=clang", "--with-static=no"], True),
+}
+
+
+def module_path(destination=""):
+    found = list(pathlib.Path(f"{destination}/").glob("usr/lib*/**/security/pam_nsbox.so"))
+    found += list(pathlib.Path(f"{destination}/").glob("lib/*/security/pam_nsbox.so"))
+    distinct = {os.path.realpath(path) for path in found}
+    assert len(distinct) == 1, distinct
+    return distinct.pop()
+
+
+def installed():
+    return [module_path(), *PROGRAMS]
+
+
+def output(*command, **options):
+    return host.run(*command, check=True, timeout=300, **options).out
+
+
+@contextlib.contextmanager
+def locked_directory(directory):
+    """libtool relinks in the build directory at `make install`; other hosts do that too."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def make(directory, *arguments, check=True):
+    with locked_directory(directory):
+        return host.run("make", "-C", directory, *arguments, check=check, timeout=300)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A DESTDIR."""
+    return tmp_path / "tree"
+
+
+def files_below(directory):
+    return {"/" + str(path.relative_to(directory)) for path in pathlib.Path(directory).rglob("*") if not path.is_dir()}
+
+
+# -- what the binaries are --
+
+
+def test_module_exports_the_three_entry_points_only():
+    """libpam looks for these; any other symbol could collide with the application's."""
+    lines = output("nm", "-D", "--defined-only", module_path()).splitlines()
+    assert {line.split()[-1].split("@")[0] for line in lines} == ENTRY_POINTS
+
+
+def needed(path):
+    return set(re.findall(r"\(NEEDED\).*\[(.+)\]", output("readelf", "-d", path)))
+
+
+def closure(path):
+    """The names of everything that the loader brings in."""
+    return {line.split()[0] for line in output("ldd", path).splitlines()} - {"linux-vdso.so.1"}
+
+
+def test_libraries():
+    """The module links libpam and libc only, the helper libc and libcap-ng, the resident programs nothing."""
+    module, helper, init, monitor, ctl = installed()
+    assert needed(module) == {"libpam.so.0", "libc.so.6"}
+    libpam = next(line.split()[2] for line in output("ldd", module).splitlines() if "libpam.so.0" in line)
+    assert closure(module) == closure(libpam) | {"libpam.so.0"}
+    assert needed(helper) == {"libcap-ng.so.0", "libc.so.6"}
+    assert {name for name in closure(helper) if "ld-linux" not in name} == {"libcap-ng.so.0", "libc.so.6"}
+    assert needed(init) == needed(monitor) == set()
+    assert needed(ctl) <= {"libcap-ng.so.0", "libc.so.6", "libjson-c.so.5"}
+
+
+def interpreter(path):
+    return "INTERP" in output("readelf", "-lW", path)
+
+
+def test_resident_programs_are_static():
+    """--with-static=musl: no loader, so that they run in a root that has none."""
+    for path in (f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor"):
+        assert not interpreter(path)
+
+
+def check_hardening(path):
+    headers, segments, dynamic = (output("readelf", option, path) for option in ("-hW", "-lW", "-dW"))
+    assert re.search(r"Type:\s+DYN", headers), f"{path} is not position-independent"
+    assert "GNU_RELRO" in segments, f"{path} has no relro"
+    assert re.search(r"GNU_STACK.* RW ", segments), f"{path}: executable stack"
+    assert not re.search(r"LOAD.* RWE ", segments), f"{path}: writable code"
+    assert re.search(r"BIND_NOW|FLAGS.*NOW", dynamic), f"{path} binds late"
+    assert not re.search(r"TEXTREL|RPATH|RUNPATH", dynamic), dynamic
+
+
+def test_hardening():
+    """PIE, relro, now, no executable stack, no library path of its own: each installed binary."""
+    for path in installed():
+        check_hardening(path)
+
+
+def test_stack_protector_and_fortify():
+    """In the programs that use the C library of the host."""
+    for path in (module_path(), f"{LIBEXEC}/nsbox-helper", "/usr/sbin/nsboxctl"):
+        symbols = output("nm", "-D", path)
+        assert "__stack_chk_fail" in symbols, path
+        assert re.search(r"__\w+_chk@", symbols), path
+
+
+def test_no_fault_injection_and_no_sanitizer():
+    """What is installed is not what tests/run builds to break it."""
+    for path in installed():
+        data = pathlib.Path(path).read_bytes()
+        assert b"NSBOX_FAULT" not in data and b"__asan" not in data, path
+
+
+# -- what is installed --
+
+
+def expected_files():
+    documents = ["README.md", "SECURITY.md", "LICENSE", "nsbox.conf"]
+    examples = os.listdir(f"{SOURCE}/conf/pam.d")
+    return {
+        "/etc/security/nsbox.conf",
+        *PROGRAMS,
+        *(f"/usr/share/man/man{page[-1]}/{page}" for page in os.listdir(f"{SOURCE}/man")),
+        *(f"/usr/share/doc/pam_nsbox/{name}" for name in documents),
+        *(f"/usr/share/doc/pam_nsbox/examples/pam.d/{name}" for name in examples),
+    }
+
+
+def test_installed_files(tree):
+    """make install DESTDIR= writes these files and no other, and leaves the host alone."""
+    before = pathlib.Path(CONF).stat().st_mtime_ns
+    make(BUILD, "install", f"DESTDIR={tree}")
+    modules = {name for name in files_below(tree) if name.endswith("/security/pam_nsbox.so")}
+    assert len(modules) == 1
+    assert files_below(tree) - modules == expected_files()
+    assert pathlib.Path(CONF).stat().st_mtime_ns == before
+
+
+def test_where_debian_looks_for_modules():
+    """The module is beside pam_unix.so."""
+    directory = os.path.dirname(module_path())
+    assert os.path.exists(f"{directory}/pam_unix.so")
+
+
+def test_modes(tree):
+    """Nothing is setuid, setgid, has capabilities or can be written by others than its owner."""
+    make(BUILD, "install", f"DESTDIR={tree}")
+    for path in pathlib.Path(tree).rglob("*"):
+        info = path.lstat()
+        assert not info.st_mode & (stat.S_ISUID | stat.S_ISGID | stat.S_IWGRP | stat.S_IWOTH), path
+        assert not [name for name in os.listxattr(path) if name == "security.capability"], path
+    assert stat.S_IMODE((tree / "etc/security/nsbox.conf").stat().st_mode) == 0o644
+
+
+def test_nsbox_conf_is_never_overwritten(tree):
+    """An administrator's file stays as it is, whatever is in it."""
+    conf = tree / "etc/security/nsbox.conf"
+    conf.parent.mkdir(parents=True)
+    for text in ("[profile mine]\nusers = me\n", ""):
+        conf.write_text(text)
+        make(BUILD, "install", f"DESTDIR={tree}")
+        assert conf.read_text() == text
+    conf.unlink()
+    make(BUILD, "install", f"DESTDIR={tree}")
+    assert conf.read_bytes() == pathlib.Path(SOURCE, "conf/nsbox.conf").read_bytes()
+
+
+def test_uninstall_with_destdir(tree):
+    """Everything goes but a file that the administrator changed; the host's /etc/pam.d is not asked."""
+    make(BUILD, "install", f"DESTDIR={tree}")
+    make(BUILD, "uninstall", f"DESTDIR={tree}")
+    assert files_below(tree) == set()
+    make(BUILD, "install", f"DESTDIR={tree}")
+    (tree / "etc/security/nsbox.conf").write_text("[profile mine]\nusers = me\n")
+    make(BUILD, "uninstall", f"DESTDIR={tree}")
+    assert files_below(tree) == {CONF}
+
+
+@pytest.fixture
+def reinstalled():
+    """The other tests want what this one removes."""
+    yield
+    make(BUILD, "install")
+
+
+def test_uninstall_refuses_while_pam_names_the_module(conf, reinstalled):
+    """It says file:line and removes nothing, not even a page; lines that are commented out do not count."""
+    everything = [module_path(), *expected_files()]
+    conf.file("/etc/pam.d/nsbox-test", "auth required pam_unix.so\n# pam_nsbox.so\nsession required pam_nsbox.so\n")
+    for words in ([], ["-k"], ["-j4"]):
+        result = make(BUILD, "uninstall", *words, check=False)
+        assert result.rc != 0
+        assert "/etc/pam.d/nsbox-test:3:" in result.out
+        assert "/etc/pam.d/nsbox-test:2:" not in result.out
+        assert [path for path in everything if not os.path.exists(path)] == []
+    conf.file("/etc/pam.d/nsbox-test", "auth required pam_unix.so\n# pam_nsbox.so\n")
+    make(BUILD, "uninstall")
+    assert [path for path in everything if os.path.exists(path)] == []
+
+
+def test_uninstall_looks_at_pam_conf_too(conf, reinstalled):
+    """/etc/pam.conf is read where there is no directory."""
+    conf.file("/etc/pam.conf", "login session required pam_nsbox.so\n")
+    result = make(BUILD, "uninstall", check=False)
+    assert result.rc != 0 and "/etc/pam.conf:1:" in result.out
+    assert os.path.exists(module_path())
+
+
+# -- configure --
+
+
+def configure(directory, *arguments, environment=None, check=False):
+    os.makedirs(directory, exist_ok=True)
+    return host.run(f"{SOURCE}/configure", "-q", *arguments, cwd=directory, timeout=120, check=check,
+                    env={**os.environ, **(environment or {})})
+
+
+MISSING = {
+    "libcap-ng-dev": ({"PKG_CONFIG_LIBDIR": "/nonexistent"}, []),
+    "libpam0g-dev": ({"ac_cv_header_security_pam_modules_h": "no"}, []),
+    "libpam0g-dev ": ({"ac_cv_lib_pam_pam_syslog": "no"}, []),
+    "musl-tools": ({"ac_cv_path_MUSL_GCC": ""}, ["--with-static=musl"]),
+}
+
+
+@pytest.mark.parametrize("package", MISSING)
+def test_configure_names_the_missing_package(package, tmp_path):
+    """What is missing is told by the name under which Debian has it."""
+    environment, arguments = MISSING[package]
+    result = configure(tmp_path, *arguments, environment=environment)
+    assert result.rc != 0
+    assert f"apt-get install {package.strip()}" in result.err
+
+
+@pytest.mark.parametrize("argument", ["--with-static=dietlibc", "--enable-sanitizers=thread"])
+def test_configure_refuses_unknown_words(argument, tmp_path):
+    """A typo must not silently build something else."""
+    result = configure(tmp_path, argument)
+    assert result.rc != 0 and argument.split("=")[1] in result.err
+
+
+def test_configure_places(tmp_path):
+    """--with-pamdir and the prefixes reach the installation; the summary says so."""
+    result = host.run(f"{SOURCE}/configure", "--prefix=/opt/nsbox", "--sysconfdir=/opt/etc", "--with-pamdir=/opt/pam",
+                      cwd=tmp_path, timeout=120, check=True)
+    assert "/opt/pam/pam_nsbox.so" in result.out and "/opt/etc/security/nsbox.conf" in result.out
+    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    assert "/opt/pam" in plan
+    assert "/opt/nsbox/libexec/nsbox" in plan
+
+
+# -- each way to link, in a real box --
+
+
+def build_variant(name):
+    """Incremental: /cache is kept. -Werror only now: configure's own tests would fail of it."""
+    arguments, _ = VARIANTS[name]
+    directory = f"/cache/build-variant-{name}"
+    os.makedirs(directory, exist_ok=True)
+    with locked_directory(directory):
+        stamp = pathlib.Path(directory, ".arguments")
+        if not stamp.exists() or stamp.read_text() != str(arguments):
+            for path in pathlib.Path(directory).iterdir():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            configure(directory, "--prefix=/usr", "--sysconfdir=/etc", "--localstatedir=/var", *arguments, check=True)
+            stamp.write_text(str(arguments))
+        # no test is run: only their programs are compiled
+        done = host.run("make", "-C", directory, "-j2", "CFLAGS=-g -O2 -Werror", "check", "TESTS=", timeout=600)
+        assert done.rc == 0, (done.out + done.err)[-3000:]
+        assert "warning:" not in done.err
+    return directory
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variant_without_warnings_and_in_a_box(variant, conf, baseline, reinstalled):
+    """gcc (musl, glibc) and clang (no): no warning in product and tests; a stock su is boxed and all is clean after."""
+    directory = build_variant(variant)
+    make(directory, "install")
+    dynamic = VARIANTS[variant][1]
+    for path in installed():
+        check_hardening(path)
+    for path in (f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor"):
+        assert interpreter(path) == dynamic
+        assert needed(path) == ({"libc.so.6"} if dynamic else set())
+    conf.nsbox("[profile all]\nusers = *\nnetwork = loopback\nhostname = variant-%u\n")
+    conf.pam("su")
+    seen = output("su", "alice", "-c", "cat /proc/1/comm; hostname; id -un; readlink /proc/self/ns/pid").splitlines()
+    assert seen[:3] == ["nsbox-init", "variant-alice", "alice"]
+    assert seen[3] != os.readlink("/proc/self/ns/pid")
