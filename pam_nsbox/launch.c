@@ -111,6 +111,9 @@ int launch_helper(const nsb_request *request, nsb_answer *ret_answer, int *ret_s
 	if (r < 0 && r != -EPIPE)
 		return nsb_error_set(error, r, "cannot ask nsbox-helper: %s", strerror(-r));
 	r = nsb_answer_receive(ours, deadline, ret_answer);
+	/* It answered, and ended with our question unread: unix(7) reports that once, before the answer that is waiting. */
+	if (r == -ECONNRESET)
+		r = nsb_answer_receive(ours, deadline, ret_answer);
 	if (r == -EPIPE || r == -ECONNRESET)
 		return nsb_error_set(error, r, "nsbox-helper ended without an answer (see its own lines in syslog)");
 	if (r < 0)

@@ -40,7 +40,7 @@ def shared_tool(name):
 
 def make_root(path, tools=()):
     """A root directory with busybox and these tools."""
-    for name in ("bin", "etc", "proc", "sys", "dev", "run", "tmp", "var/tmp", "var/log", "home", "mnt", "usr/lib"):
+    for name in ("bin", "etc", "proc", "sys", "dev", "run", "tmp", "var/tmp", "var/log", "home", "root", "mnt", "usr/lib"):
         os.makedirs(f"{path}/{name}", 0o755)
     shutil.copy("/bin/busybox", f"{path}/bin/busybox")
     for name in _applets:

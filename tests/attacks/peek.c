@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * peek SECONDS: tries to look into and take hold of every process in /proc, over and over. Prints "ready", and at the end
- * one line for each different success: "own|foreign COMM WAY". Foreign: not all four uids are ours.
+ * one line for each different success: "own|foreign|gone COMM WAY". Foreign: not all four uids are ours. Name and uids are
+ * those of before and after: a process that became ours in between was no prey, of one that ended since it is not known.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -43,9 +44,12 @@ static bool who(const char *pid, char comm[32])
 static void hit(const char *pid, bool was_own, const char *comm, const char *way)
 {
 	char line[96], now[32];
+	bool own = who(pid, now);
 
-	/* a process that became ours in between was no prey */
-	snprintf(line, sizeof(line), "%s %s %s", was_own || who(pid, now) ? "own" : "foreign", comm, way);
+	if (strcmp(now, "gone") == 0)
+		snprintf(line, sizeof(line), "gone %s %s", comm, way);
+	else
+		snprintf(line, sizeof(line), "%s %s %s", was_own || own ? "own" : "foreign", now, way);
 	for (size_t i = 0; i < n_found; i++)
 		if (strcmp(found[i], line) == 0)
 			return;

@@ -11,7 +11,8 @@ LIBEXEC = "/usr/libexec/nsbox"
 BOXED = "[profile all]\nusers = *\nnetwork = loopback\n"
 PROGRAM_LINES = r"^\S+ (nsbox-\w+|pam_nsbox)\["
 
-_MESSAGE = re.compile(r"Login refused: your session could not be isolated \(nsbox ([a-z0-9]+|-)\)\. Ask the administrator\.")
+_MESSAGE = re.compile(r"Login refused: your session could not be isolated \(nsbox ([a-z0-9]+|-)\)\. "
+                      r"Ask the administrator\.")
 
 
 def su(user="alice", command="echo in $NSBOX_ID", **options):

@@ -11,6 +11,7 @@
  *   child-close	a child calls pam_close_session
  *   drop-fds		closes every descriptor above 2, as daemons do
  *   thread		a second thread from here on
+ *   wait		until a line, or the end, of standard input
  *   again		pam_end and pam_start
  *
  * Prints "VERB: CODE" for each that has one, "message: TEXT" for each of the conversation's. pam_end comes by itself; the
@@ -126,6 +127,9 @@ static void do_verb(const char *verb)
 		in_child(close_session);
 	else if (strcmp(verb, "drop-fds") == 0)
 		drop_fds();
+	else if (strcmp(verb, "wait") == 0)
+		while (getchar() != '\n' && !feof(stdin))
+			;
 	else if (strcmp(verb, "thread") == 0)
 		start_thread();
 	else if (strcmp(verb, "again") == 0) {
@@ -139,6 +143,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 4)
 		return 2;
+	setlinebuf(stdout);
 	service = argv[1];
 	user = argv[2];
 	tty = argv[3];

@@ -128,13 +128,13 @@ def test_session_leaves_the_application_as_it_was(app, baseline):
     assert "no-child yes" in lines
 
 
-@pytest.mark.parametrize("habit", [("ulimit -S -n 64; umask 027", ""), ("ulimit -S -s 1024; trap '' CHLD PIPE TERM", ""),
-                                   ("cd /home/alice; nice -n 5", "nice")])
+@pytest.mark.parametrize("habit", ["ulimit -S -n 64; umask 027", "ulimit -S -s 1024; trap '' CHLD PIPE TERM INT",
+                                   "cd /home/alice; renice -n 5 $$ >/dev/null", "exec 7</etc 9>/tmp/open"])
 def test_session_leaves_odd_applications_as_they_were(app, baseline, habit):
-    """The same where limits, ignored signals, directory and priority are not the usual ones."""
-    result = host.run("bash", "-c", f"{habit[0].split(';')[0]}; {habit[0].split(';')[1]}"
-                      f" {'' if habit[1] else ';'} {app.program} start {SERVICE} alice snapshot open close compare")
-    assert "compare 0" in result.out and "open 0" in result.out, result
+    """The same where limits, ignored signals, directory, priority and descriptors are not the usual ones."""
+    command = f"{app.program} start {SERVICE} alice snapshot open close compare"
+    result = host.run("bash", "-c", f"{habit}; exec {command}")
+    assert "open 0" in result.out and "close 0" in result.out and "compare 0" in result.out, result
 
 
 def test_failed_open_leaves_the_application_as_it_was(app, conf, baseline):

@@ -86,7 +86,7 @@ def test_session(conf, baseline, variant):
     result = pamtester("acct_mgmt", "open_session", "close_session")
     assert result.rc == 0 and "successfully opened a session" in result.out + result.err, result
     assert "session has successfully been closed" in result.out + result.err, result
-    syslog.wait_for(r"authpriv.info pamtester\[\d+\] pam_nsbox\(nsbox-app:session\): nsbox \w+: session of alice .* opened", start)
+    syslog.wait_for(r"authpriv.info pamtester\[\d+\] pam_nsbox\(nsbox-app:session\): nsbox \w+: session of alice", start)
     syslog.wait_for("ended after", start)
 
 
@@ -166,7 +166,8 @@ def test_word_conf(app, stack, conf, baseline):
     assert "other" in app("open", "run", "hostname", "close")
 
 
-@pytest.mark.parametrize("words", ["opne", "Open", "profile=", "profile", "conf=relative", "conf=", "debug=1", "close=yes", "open,close"])
+@pytest.mark.parametrize("words", ["opne", "Open", "profile=", "profile", "conf=relative", "conf=", "debug=1",
+                                   "close=yes", "open,close"])
 def test_unknown_word(app, stack, baseline, words):
     """A typo must not box by another profile: PAM_SERVICE_ERR, for account PAM_PERM_DENIED, and the word is named."""
     stack(words)
@@ -252,7 +253,7 @@ FAILURES = {
     "missing root": "root = /srv/nowhere",
     "missing bind": "bind = /srv/nowhere",
     "root of a user": "root = /home/alice",
-    "unfit specifier": "bind = /srv/%h/../x",
+    "root without mount points": "root = /srv",
 }
 
 
@@ -315,7 +316,8 @@ def test_words_that_name_nothing(app, stack, baseline, words):
 
 def state(identifier):
     """The registry's entry: {word: rest of the line}."""
-    return dict(line.split(" ", 1) for line in host.read(f"/run/nsbox/boxes/{identifier}/state", "").splitlines() if " " in line)
+    text = host.read(f"/run/nsbox/boxes/{identifier}/state", "")
+    return dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
 
 
 def test_on_error_allow(app, conf, baseline):
@@ -331,7 +333,8 @@ def test_on_error_allow(app, conf, baseline):
     assert (code(lines, "acct"), code(lines, "open")) == (SUCCESS, SUCCESS) and differing("\n".join(lines)) == set()
     assert not re.search(REFUSAL, "\n".join(lines))
     line = syslog.wait_for("WITHOUT a box", start)
-    assert re.match(r"authpriv.alert nsbox-app.*alice is let in WITHOUT a box \(profile all, on_error=allow\): .*/srv/nowhere", line)
+    assert re.match(r"authpriv.alert nsbox-app.* alice is let in WITHOUT a box \(profile all, on_error=allow\): ", line)
+    assert "/srv/nowhere" in line
     identifier = re.search(r"nsbox (\w{10}): ", line)[1]
     assert boxes() == [identifier]
     entry = state(identifier)
@@ -366,7 +369,7 @@ def test_out_of_scope(app, stack, baseline, tty, service):
     assert len(found) == 1 and re.match(rf"authpriv.info nsbox-app.*{service}: .*not boxed", found[0]), found
 
 
-@pytest.mark.parametrize("tty", ["ssh", "cron", "", "console:0"])
+@pytest.mark.parametrize("tty", ["ssh", "cron", ""])
 def test_words_that_are_no_display(app, baseline, tty):
     """Other values of PAM_TTY that are no path of a terminal: boxed."""
     lines = app("item", "tty", tty, "open", "run", PROBE, "close")
@@ -379,7 +382,8 @@ def test_terminal_that_is_none(app, baseline, tty):
     start = syslog.mark()
     lines = app("item", "tty", tty, "open")
     assert code(lines, "open") == SYSTEM_ERR, lines
-    assert "terminal" in syslog.wait_for("login of alice refused", start)
+    line = syslog.wait_for("login of alice refused", start)
+    assert "terminal" in line or f"cannot bind {tty}" in line, line
 
 
 # -- user names --
@@ -392,8 +396,8 @@ def short(value):
     return f"{value[:20]}-{len(value)}" if isinstance(value, str) and len(value) > 40 else None
 
 
-NAMES = ["0", "7", "a/b", "../x", "..", "DOM\\user", "user@dom", "a b", "%u%h%%", "$(id)", "x-", "жук", "a'b\"c", "!alice", "*",
-         "[a-z]", "UPPER", "a,b", "@students", LONGEST]
+NAMES = ["0", "7", "a/b", "../x", "..", "DOM\\user", "user@dom", "a b", "%u%h%%", "$(id)", "x-", "жук", "a'b\"c", "!alice",
+         "*", "[a-z]", "UPPER", "a,b", "@students", LONGEST]
 
 
 @pytest.fixture
@@ -428,7 +432,8 @@ def test_user_name_that_is_refused(app, accounts, baseline, name):
     assert (code(lines, "acct"), code(lines, "open"), code(lines, "compare")) == (PERM_DENIED, SYSTEM_ERR, 0), lines
     line = syslog.wait_for(r"^authpriv.err nsbox-app.*pam_nsbox\(nsbox-app:session\): ", start)
     assert re.search(r"does not know the user|user name has \d+ characters; 1 to 255|control character|no user name", line), line
-    assert not re.search(r"[\x00-\x1f\x7f]", "".join(syslog.lines_since(start)).replace("\t", "")) and len(line) < 1000
+    # host-syslog writes "#012" for a newline that reaches it
+    assert not re.search(r"[\x00-\x1f\x7f]|#\d{3}", "".join(syslog.lines_since(start))) and len(line) < 1000, line
 
 
 @pytest.mark.parametrize("name", ["a/b", "../x", "..", "."])
@@ -442,8 +447,9 @@ def test_user_name_in_a_path(app, conf, accounts, baseline, name):
     assert "cannot stand in a path (%u in " in syslog.wait_for("login of .* refused", start)
 
 
-@pytest.mark.parametrize("name, word", [("DOM\\user", "DOM\\user"), ("user@dom", "user@dom"), ("a b", '"a b"'), ("жук", "жук"),
-                                        ("a/b", "a/b"), ("[a-z]", "[a-z]"), ("DOM\\user", '"DOM\\\\user"'), ("user@dom", "*@dom")])
+@pytest.mark.parametrize("name, word", [("DOM\\user", "DOM\\user"), ("DOM\\user", '"DOM\\\\user"'), ("user@dom", "user@dom"),
+                                        ("user@dom", "*@dom"), ("a b", '"a b"'), ("жук", "жук"), ("a/b", "a/b"),
+                                        ("[a-z]", "[a-z]")])
 def test_user_name_in_the_configuration(app, conf, accounts, baseline, name, word):
     """The name as the configuration writes it is for this user, and for nobody else."""
     accounts(name)

@@ -60,12 +60,12 @@ def limits_of_nothing():
     resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
 
 
-@pytest.mark.parametrize("words", [[], ["gc"], ["end", "aaaaaaaaaa"], ["end", "aaaaaaaaaa", "3", "4"], ["--help"], ["x"] * 50,
-                                   [""], ["end", "../../../etc"]])
-def test_user_runs_the_helper(conf, baseline, words):
+def test_user_runs_the_helper(conf, baseline):
     """Line 10. Run by a user the helper says one sentence, does nothing, and ends with 2, whatever its arguments."""
-    result = host.run(HELPER, *words, timeout=5, **as_user("mallory"))
-    assert result.rc == 2 and result.out == "" and result.err.count("\n") == 1 and "not by hand" in result.err, result
+    for words in ([], ["gc"], ["end", "aaaaaaaaaa"], ["end", "aaaaaaaaaa", "3", "4"], ["--help"], ["x"] * 50, [""],
+                  ["end", "../../../etc"]):
+        result = host.run(HELPER, *words, timeout=5, **as_user("mallory"))
+        assert result.rc == 2 and result.out == "" and result.err.count("\n") == 1 and "not by hand" in result.err, result
 
 
 def test_user_runs_the_helper_in_a_hostile_way(conf, baseline, marks):
@@ -80,12 +80,12 @@ def test_user_runs_the_helper_in_a_hostile_way(conf, baseline, marks):
     assert os.listdir(marks) == ["2004"] and boxes() == {}
 
 
-@pytest.mark.parametrize("closed", ["", "0<&-", "0<&- 1>&-", "0<&- 1>&- 2>&-", "0<&- 1>&- 2>&- 3>&-", "3</etc/passwd", "3</",
-                                    "3</dev/null", "3<>/dev/zero"])
-def test_root_runs_the_helper_by_hand(conf, baseline, closed):
+def test_root_runs_the_helper_by_hand(conf, baseline):
     """Line 10. Root by hand, without a socket as descriptor 3: it ends at once, with a status, and has done nothing."""
-    result = host.run("bash", "-c", f"exec {HELPER} {closed}", timeout=5)
-    assert result.rc in (1, 2), result
+    for closed in ("", "0<&-", "0<&- 1>&-", "0<&- 1>&- 2>&-", "0<&- 1>&- 2>&- 3>&-", "3</etc/passwd", "3</", "3</dev/null",
+                   "3<>/dev/zero"):
+        result = host.run("bash", "-c", f"exec {HELPER} {closed}", timeout=5)
+        assert result.rc in (1, 2), (closed, result)
 
 
 def test_socket_of_a_user(conf, baseline):
@@ -101,15 +101,15 @@ def test_socket_of_a_user(conf, baseline):
 
 @pytest.mark.parametrize("program", [MONITOR, INIT])
 @pytest.mark.parametrize("who", ["mallory", "root"])
-@pytest.mark.parametrize("words", [[], ["guard"], ["guard", "../../etc"], ["x", "0", "9", "9", "9", "9"],
-                                   ["guard", "aaaaaaaaaa"], ["a", "b", "c"], ["aaaaaaaaaa", "0", "-1", "-1", "-1", "-1"]])
-def test_resident_programs_by_hand(conf, baseline, program, who, words):
+def test_resident_programs_by_hand(conf, baseline, program, who):
     """Line 10. Monitor and init by hand, by anybody: they end at once with a status, and a live box is as before."""
     with_box = start("su", "bob", "-c", "echo ready; exec cat")
     try:
         before = boxes()
-        result = host.run(program, *words, timeout=5, **as_user(who))
-        assert 0 <= result.rc < 126 and boxes() == before and len(before) == 1, result
+        for words in ([], ["guard"], ["guard", "../../etc"], ["x", "0", "9", "9", "9", "9"], ["guard", "aaaaaaaaaa"],
+                      ["a", "b", "c"], ["aaaaaaaaaa", "0", "-1", "-1", "-1", "-1"]):
+            result = host.run(program, *words, timeout=5, **as_user(who))
+            assert 0 <= result.rc < 126 and boxes() == before and len(before) == 1, (words, result)
     finally:
         with_box.stdin.close()
         with_box.wait(5)
@@ -213,16 +213,16 @@ def test_keys_during_open(conf, baseline, key):
     child.sendline("stty -echo")
     child.expect("shell> ")
     text = ""
-    for number in range(host.count(200, 16)):
+    for number in range(host.count(200, 12)):
         child.sendline(f"su bob -c '{INSIDE}'; echo done$((1+1))")
-        time.sleep(number % 16 * 0.002)
+        time.sleep(number % 12 * 0.003)
         child.send(key)
         # stopped: wake it, so that the next round finds a shell without jobs
         child.sendline("kill -CONT %% 2>/dev/null; fg 2>/dev/null; wait; echo next$((1+1))")
         child.expect("next2")
         text += child.before
         child.expect("shell> ")
-    never_outside(text)
+    assert never_outside(text) > 0
     child.sendline("exit")
     child.expect(pexpect.EOF)
     child.close()

@@ -87,25 +87,28 @@ def test_placement(baseline, session):
     assert where("self") == "/host"
 
 
+def stack_with_probe(directory):
+    """A stack of su that writes down where the application is after our close."""
+    script = directory / "probe"
+    script.write_text("#!/bin/sh\n[ $PAM_TYPE = close_session ] || exit 0\n"
+                      f"grep ^0: /proc/$PPID/cgroup >{directory}/after-close\n")
+    script.chmod(0o755)
+    return "\n".join(["auth sufficient pam_rootok.so", "account sufficient pam_rootok.so",
+                      "session required pam_nsbox.so close", f"session required pam_exec.so {script}",
+                      "session required pam_permit.so", "session required pam_nsbox.so open", ""])
+
+
 def test_way_back(conf, baseline, tmp_path):
     """After close the application is in the group that it came from, and the box's group is gone."""
     conf.nsbox(UNLIMITED)
-    conf.file("/etc/pam.d/su", conf_with_probe(tmp_path), mode=0o644)
-    assert su(command="cat /proc/self/cgroup").rc == 0
-    assert "0::/host\n" in (tmp_path / "after-close").read_text()
+    conf.pam("su", text=stack_with_probe(tmp_path))
+    boxed(su())
+    assert (tmp_path / "after-close").read_text() == "0::/host\n"
     host.wait_until(lambda: [path.name for path in (TREE / "nsbox").iterdir() if path.is_dir()] == ["monitors"])
 
 
-def conf_with_probe(directory):
-    """A stack that looks at the application after our close."""
-    script = directory / "probe"
-    script.write_text(f"#!/bin/sh\n[ $PAM_TYPE = close_session ] || exit 0\ngrep ^0: /proc/$PPID/cgroup >{directory}/after-close\n")
-    script.chmod(0o755)
-    return ("auth sufficient pam_rootok.so\naccount sufficient pam_rootok.so\nsession required pam_nsbox.so close\n"
-            f"session required pam_exec.so {script}\nsession required pam_permit.so\nsession required pam_nsbox.so open\n")
-
-
-@pytest.mark.parametrize("victims", [("app",), ("monitor",), ("init",), ("app", "monitor"), ("app", "init")], ids="+".join)
+@pytest.mark.parametrize("victims", [("app",), ("monitor",), ("init",), ("app", "monitor"), ("app", "init")],
+                         ids="+".join)
 def test_kill(victims, baseline, session):
     """The end by force works on this tree as well (test_crash.py has all the cases)."""
     process, _ = session

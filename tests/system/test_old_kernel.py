@@ -40,7 +40,7 @@ def without(words, user="alice"):
 
 def test_the_tool_takes_calls_away(no_syscall):
     """The other tests show nothing if it does not."""
-    script = "import os; os.open in [0]; os.pidfd_open(os.getpid())"
+    script = "import os; os.pidfd_open(os.getpid())"
     result = host.run(*no_syscall("openat2", "pidfd_open"), "python3", "-c", script)
     assert "Function not implemented" in result.err
     assert host.run(*no_syscall("openat2"), "python3", "-c", script).rc == 0
@@ -70,7 +70,7 @@ def test_filtered(call, no_syscall, baseline):
     if result.rc == 0:
         boxed(result)
     else:
-        line_of(reference(result.out + result.err), since, helper_lines=None)
+        line_of(reference(result.out + result.err), since, r"(alice|\?)", helper_lines=None)
 
 
 def test_all_missing(no_syscall, baseline):

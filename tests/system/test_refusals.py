@@ -502,6 +502,33 @@ def test_proc_of_application_is_missing(conf, baseline):
     boxed(su())
 
 
+@pytest.fixture
+def user_namespace():
+    """Words that run a command as root of a user namespace with the host's ids: its /proc/sys/user is its own."""
+    holder = subprocess.Popen(["unshare", "--user", "--mount", "--propagation", "unchanged", "sleep", "1000"])
+    host.wait_until(lambda: host.comm(holder.pid) == "sleep")
+    for name in ("uid_map", "gid_map"):
+        pathlib.Path(f"/proc/{holder.pid}/{name}").write_text("0 0 65536\n")
+    yield ["nsenter", "--target", str(holder.pid), "--user", "--mount"]
+    holder.kill()
+    holder.wait()
+
+
+@pytest.mark.parametrize("kind", ["uts", "ipc", "mnt", "pid", "net", "cgroup"])
+def test_limit_of_namespaces_is_reached(kind, user_namespace, baseline):
+    """/proc/sys/user/max_*_namespaces. The line says so, and what was made so far is undone. (That of a user namespace:
+    the machine's own is not touched.)"""
+    ours = host.namespaces()["user"]
+    script = f"""[ "$(readlink /proc/self/ns/user)" != "user:[{ours}]" ] || exit 99
+        echo 0 >/proc/sys/user/max_{kind}_namespaces && exec su alice -c 'echo in'"""
+    since = syslog.mark()
+    result = host.run(*user_namespace, "sh", "-c", script)
+    assert result.rc != 99
+    refused(result, since, "cannot make the cgroup namespace: No space left on device" if kind == "cgroup" else
+            r"cannot make the namespaces: No space left on device: a limit in /proc/sys/user/max_\*_namespaces is reached")
+    boxed(su())
+
+
 # -- limits of the caller (ATTACKS 11b) --
 
 
@@ -535,6 +562,16 @@ def test_hard_limit_of_the_caller(name, conf, baseline):
     else:
         refused(result, since, rf"{pattern}.*\(stage lock_down, E[A-Z]+\)")
     boxed(su())
+
+
+def test_words_of_an_early_refusal_are_never_lost(baseline):
+    """The helper says no before it has read the question: the answer arrives all the same, every time."""
+    kind, value, pattern = LIMITS["CPU"]
+    for _ in range(host.count(300, 20)):
+        since = syslog.mark()
+        result = limited(kind, value, value)
+        if not may_raise_limits():
+            refused(result, since, pattern)
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -598,8 +635,8 @@ def test_on_error_allow(conf, app, baseline):
     host.wait_until(lambda: not state_files(), what="the entry is gone")
     lines = syslog.matching("WITHOUT a box", since)
     assert len(lines) == 1
-    assert re.search(r"^authpriv.alert su\[\d+\] .*nsbox \w+: alice is let in WITHOUT a box \(profile all, on_error=allow\): "
-                     rf"{CONF}:5: cannot bind /nowhere: it does not exist", lines[0])
+    assert re.search(r"^authpriv.alert su\[\d+\] .*nsbox \w+: alice is let in WITHOUT a box "
+                     rf"\(profile all, on_error=allow\): {CONF}:5: cannot bind /nowhere: it does not exist", lines[0])
     assert sudo().out == "in\n"
     answer = app.do("account", "probe", "alice")
     assert answer["code"] == pamapp.PAM_SUCCESS and answer["changed"] == {}

@@ -10,7 +10,8 @@ from lib.refusal import BOXED, SUDOERS, refused, refused_by_sudo, su, sudo, unbo
 @pytest.fixture(autouse=True)
 def _stacks(conf):
     conf.pam_all()
-    conf.pam("probe", text="account required pam_nsbox.so\nsession required pam_nsbox.so\nsession required pam_permit.so\n")
+    conf.pam("probe", text="account required pam_nsbox.so\nsession required pam_nsbox.so\n"
+                           "session required pam_permit.so\n")
     conf.sudoers(SUDOERS)
     conf.nsbox(BOXED)
 
