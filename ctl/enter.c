@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/namespace-table.h"
 #include "common/registry.h"
 #include "ctl/ask.h"
 #include "ctl/command.h"
@@ -109,16 +110,54 @@ static void told(void *argument, pid_t child, int number)
 	kill(child, SIGCONT);
 }
 
+#define OWN_MAX 8
+
+/* nsboxctl's own namespaces of the types that the box has. -errno if one cannot be opened. */
+static int open_own(uint64_t flags, int own[OWN_MAX], nsb_error *error)
+{
+	for (size_t i = 0; i < nsb_n_namespaces && i < OWN_MAX; i++) {
+		char path[64];
+
+		if ((flags & (uint64_t)nsb_namespaces[i].flag) == 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", nsb_namespaces[i].proc);
+		own[i] = open(path, O_RDONLY | O_CLOEXEC);
+		if (own[i] < 0)
+			return nsb_error_set(error, errno, "cannot open %s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+/* So that nsboxctl does not keep a box that has ended. What fails here ends with the process a moment later. */
+static void go_back(const int own[OWN_MAX])
+{
+	for (size_t i = 0; i < OWN_MAX; i++)
+		if (own[i] >= 0)
+			(void)setns(own[i], 0);
+}
+
+static void close_own(int (*own)[OWN_MAX])
+{
+	for (size_t i = 0; i < OWN_MAX; i++)
+		nsb_close((*own)[i]);
+}
+
 static int enter(const target *box, const nsb_session *session, char **argv, nsb_error *error)
 {
 	const identity who = { .user = session, .id = box->entry.id, .command = argv };
 	const inside what = { .who = &who, .cgroup = box->cgroup, .told = told };
+	__attribute__((cleanup(close_own))) int own[OWN_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+	int r = open_own(box->entry.namespaces, own, error);
 
+	if (r < 0)
+		return r;
 	/* from here on nothing may be looked up or loaded: the tree is the box's */
 	if (setns(box->init, (int)box->entry.namespaces) < 0)
 		return nsb_error_set(error, errno, "cannot join the box %s: %s", box->entry.id,
 				     errno == ESRCH ? "it has ended" : strerror(errno));
-	return inside_run(&what, error);
+	r = inside_run(&what, error);
+	go_back(own);
+	return r;
 }
 
 int command_enter(const command *self, int argc, char **argv)

@@ -71,6 +71,8 @@ static int configure(nsb_box *box)
 	if (r < 0)
 		return nsb_error_set(&box->error, r, "cannot read the configuration: %s", strerror(-r));
 	r = nsb_profile_choose(box->config, &box->session, force, &box->choice, &box->error);
+	if (r == -ENOENT)
+		return -EBADMSG; /* the PAM line forces a profile that is not there (any more): a wrong configuration */
 	if (r == 0 && box->choice.profile != NULL)
 		r = nsb_config_settings(box->config, box->choice.profile, &box->settings, &box->error);
 	return r;

@@ -14,8 +14,10 @@
  * survives exec, and acts in the process that opened only.
  */
 #include <errno.h>
+#include <limits.h>
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -24,6 +26,7 @@
 #include "common/fd-util.h"
 #include "common/registry.h"
 #include "common/service-table.h"
+#include "common/string-util.h"
 #include "pam_nsbox/facts.h"
 #include "pam_nsbox/join.h"
 #include "pam_nsbox/launch.h"
@@ -51,7 +54,12 @@ static const struct {
 /* What is said to the user, and why to the administrator, with one reference in both. */
 static void tell_refusal(pam_handle_t *pamh, int flags, const nsb_request *request, const nsb_error *error)
 {
-	pam_syslog(pamh, LOG_ERR, "nsbox %s: login of %s refused: %s (stage %s, %s)", request->id, request->user,
+	char user[LOGIN_NAME_MAX];
+
+	/* whatever the stranger typed: whole lines and terminal sequences are not for the log */
+	snprintf(user, sizeof(user), "%s", request->user);
+	nsb_make_printable(user);
+	pam_syslog(pamh, LOG_ERR, "nsbox %s: login of %s refused: %s (stage %s, %s)", request->id, user,
 		   error->words[0] != '\0' ? error->words : strerror(error->err), nsb_stage_name((int)error->stage),
 		   nsb_errno_name(error->err));
 	/* cron has no conversation: a message that cannot be shown is no error */

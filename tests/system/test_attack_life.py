@@ -49,7 +49,7 @@ def end(process):
 ATTACK_PID_1 = r"""
 for number in $(seq 1 64); do kill -$number 1 2>/dev/null && [ $number != 0 ] && echo "signal $number"; done
 for file in mem environ maps auxv fd/3 fd/0 oom_score_adj comm timerslack_ns coredump_filter; do
-	{ : >>/proc/1/$file; } 2>/dev/null && echo "writes $file"
+	{ echo 1 >/proc/1/$file; } 2>/dev/null && echo "writes $file"
 done
 for file in environ maps auxv mem stack syscall; do cat /proc/1/$file 2>/dev/null | grep -q . && echo "reads $file"; done
 ls /proc/1/fd /proc/1/map_files 2>/dev/null
@@ -67,9 +67,6 @@ def test_user_attacks_pid_1(conf, baseline):
     process = session(command=f"bash -c '{tool('trace')} 1 | cat; read line; exec cat'")
     try:
         init = init_of(only_box())
-        box = host.children(process.pid)[0]
-        result = host.run("nsenter", "-t", str(box), "-m", "-p", "-U", "--preserve-credentials", "true")
-        assert result.rc in (0, 1)  # whether nsenter may is not the question
         assert process.stdout.readline() == b"no\n"  # ptrace
         assert host.status(init)["State"].startswith("S")
     finally:
@@ -162,7 +159,7 @@ def test_everything_stopped(conf, baseline, sshd):
     host.wait_until(lambda: [pid for pid in host.children(monitor) if host.status(pid)["State"].startswith("T")],
                     what="sshd's child is stopped")
     assert host.status(init)["State"].startswith("S")
-    os.kill(monitor, signal.SIGTERM)
+    os.kill(monitor, signal.SIGKILL)  # by TERM it waits for the stopped child, with our module or without
     host.wait_until(lambda: not host.alive(monitor), what="sshd's process has ended")
     process.kill()
     process.communicate()
@@ -311,7 +308,8 @@ def test_descriptors_by_sftp(conf, baseline, sshd, marker):
     for path in ("/proc/self/root", "/proc/self/cwd/../..", "/proc/1/root", "/proc/self/task/self/root", "/dev/fd/..",
                  *[f"/proc/self/fd/{number}/.." for number in range(16)], "/proc/self/fd/3", "/proc/self/cwd/../../../.."):
         result = sshd.sftp("alice", f"-ls -la {path}\n-ls -la {path}/run\n-get {path}{marker} /tmp/got\n")
-        assert "host-only" not in result.out and not os.path.exists("/tmp/got"), (path, result)
+        listed = [line for line in result.out.splitlines() if not line.startswith("sftp>")]
+        assert "host-only" not in " ".join(listed) and not os.path.exists("/tmp/got"), (path, result)
 
 
 def test_descriptors_of_cron(conf, baseline, walk):

@@ -28,6 +28,7 @@ STOP_TIMEOUT, LEAVE_MARGIN = 2.0, 1.0
 def boxed(conf):
     """Everybody who comes by ssh is boxed; boxed.profile(lines) says how."""
     conf.pam("sshd")
+    conf.remove("/root/.bashrc")  # the machine's, whatever it does
     conf.nsbox(LOOPBACK)
     conf.profile = lambda lines="", network="loopback": conf.nsbox(PROFILE + f"network = {network}\n" + lines)
     return conf
@@ -72,7 +73,7 @@ def show(value):
 
 def look(sshd, user, script, opts=()):
     """Runs PROBE and `script` in a session of the user; what it gave to show()."""
-    result = sshd.ssh(user, "python3", "-", input=PROBE + script, opts=opts)
+    result = sshd.ssh(user, "/usr/bin/python3", "-", input=PROBE + script, opts=opts)
     assert result.rc == 0, result
     return json.loads(result.out.splitlines()[-1])
 
@@ -163,7 +164,8 @@ def test_pid_1_survives_signals_of_root_in_the_box(boxed, sshd, baseline):
 
 
 def test_pid_1_holds_nothing_of_the_host(boxed, sshd, baseline):
-    """PID 1 has its life pipe, its signals and the box's /dev/null open, runs with CAP_KILL only, and is in the box's tree."""
+    """PID 1 has its life pipe, its signals and the box's /dev/null open, runs with CAP_KILL only, and is in the box's
+    tree."""
     with live(sshd, "alice") as (_, init):
         kinds = sorted(re.sub(r"\d+", "N", target) for target in host.descriptors(init).values())
         assert kinds == ["/dev/null"] * 3 + ["anon_inode:[signalfd]", "pipe:[N]"]
@@ -266,7 +268,9 @@ print("ready", flush=True)
 sys.stdin.read()
 for directory in ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock"):
     os.unlink(directory + "/" + name)
-libc.shmctl(libc.shmget(key, 0, 0), 0, 0), libc.semctl(libc.semget(key, 0, 0), 0, 0), libc.msgctl(libc.msgget(key, 0), 0, 0)
+libc.shmctl(libc.shmget(key, 0, 0), 0, 0)
+libc.semctl(libc.semget(key, 0, 0), 0, 0)
+libc.msgctl(libc.msgget(key, 0), 0, 0)
 """
 # Which of them are in sight.
 FIND = """
@@ -418,7 +422,7 @@ def test_no_descriptor_is_handed_down(boxed, sshd, baseline):
         with sshd.session("alice", "cat"):
             monitor, = sshd.monitors("alice")
             below = sorted(host.descendants(monitor))
-            assert len(below) == 2, below
+            host.wait_until(lambda: [host.comm(pid) for pid in below] == ["sshd", "cat"], what="sshd's child and cat")
             return [kinds_of_descriptors(pid) for pid in below]
 
     inside = tree()
@@ -448,8 +452,8 @@ show([read("/run/host/container-manager"), os.path.exists("/run/only-on-the-host
 
 
 def test_nothing_lies_under_the_boxs_own_mounts(boxed, sshd, baseline):
-    """/run, /sys, /dev and /proc of the host were taken away, not covered: root who unmounts the box's finds neither the
-    host's services nor its processes."""
+    """/run, /sys, /dev and /proc of the host were taken away, not covered: root who unmounts the box's finds neither
+    the host's services nor its processes."""
     marker = pathlib.Path("/run/only-on-the-host")
     marker.write_text("")
     try:
@@ -500,8 +504,8 @@ VIEW = {
 }
 MASKED = ("kcore", "keys", "timer_list", "sched_debug", "latency_stats", "acpi", "scsi", "asound")
 FROZEN = ("sys", "sysrq-trigger", "irq", "bus", "fs")
-KERNEL_TYPES = {"proc", "sysfs", "cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "debugfs", "tracefs", "securityfs",
-                "configfs", "bpf", "pstore", "efivarfs", "binfmt_misc", "nsfs", "rpc_pipefs", "fusectl"}
+KERNEL_TYPES = {"proc", "sysfs", "cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "debugfs", "tracefs",
+                "securityfs", "configfs", "bpf", "pstore", "efivarfs", "binfmt_misc", "nsfs", "rpc_pipefs", "fusectl"}
 
 
 def present(names):
@@ -518,7 +522,8 @@ def expected_view():
 
 
 def check_view(mounts, view, others):
-    """Each row of the view is there, on top, with its flags; every other mount is one of `others`. None sends mounts back."""
+    """Each row of the view is there, on top, with its flags; every other mount is one of `others`. None sends mounts
+    back."""
     assert not [mount for mount in mounts if any(word.startswith("shared:") for word in mount.optional)]
     top = {mount.point: mount for mount in mounts}
     for point, (kind, wanted, unwanted) in view.items():
@@ -531,8 +536,8 @@ def check_view(mounts, view, others):
 
 
 def test_mounts_of_the_default_view(boxed, sshd, baseline):
-    """mountinfo of a box is the default view with its flags, and otherwise clones of the host's real file systems, none of
-    which sends mounts back."""
+    """mountinfo of a box is the default view with its flags, and otherwise clones of the host's real file systems,
+    none of which sends mounts back."""
     with live(sshd, "alice") as (_, init):
         outside = {mount.point for mount in mounts_of(1)}
         check_view(mounts_of(init), expected_view(), outside)
@@ -559,7 +564,9 @@ def test_masked_files_are_empty(boxed, sshd, baseline):
     masked = present(MASKED)
     assert "/proc/keys" in masked
     for user in ("alice", "root"):
-        seen = look(sshd, user, f"show({{p: os.listdir(p) if os.path.isdir(p) else attempt(read, p) for p in {masked!r}}})")
+        seen = look(sshd, user, f"""
+show({{path: os.listdir(path) if os.path.isdir(path) else attempt(read, path) for path in {masked!r}}})
+""")
         assert set(map(str, seen.values())) <= {"", "[]"}, seen
         assert look(sshd, user, "show(os.path.exists('/proc/version'))")
 
@@ -651,7 +658,8 @@ show(found)
 
 @pytest.mark.parametrize("mode, own", [("private", True), ("auto", True), ("host", False)])
 def test_devpts(boxed, sshd, baseline, mode, own):
-    """devpts = private and, for sshd, auto: a terminal that the host does not have. host: one of the host's, with its name."""
+    """devpts = private and, for sshd, auto: a terminal that the host does not have. host: one of the host's, with its
+    name."""
     boxed.profile(f"devpts = {mode}\n")
     before = set(os.listdir("/dev/pts"))
     process = sshd.popen("alice", "tty; stat -c %d $(tty); cat", tty=True)
@@ -763,8 +771,8 @@ def service(path):
 
 @pytest.mark.parametrize("directory", SERVICES)
 def test_name_services_are_bound_back(boxed, sshd, baseline, directory):
-    """The socket of a name service in /run answers in the box; its directory cannot be changed, and what lies beside it on
-    the host is not there."""
+    """The socket of a name service in /run answers in the box; its directory cannot be changed, and what lies beside
+    it on the host is not there."""
     path = SERVICES[directory]
     top = "/run/" + path.split("/")[2]
     if directory:
@@ -868,8 +876,13 @@ def make_fifo():
 
 
 @pytest.mark.parametrize("prepare", [
-    lambda: make_cache(uid=BOB, mode=0o644), lambda: make_cache(uid=0, mode=0o644), make_link_to_shadow, make_link_to_bobs,
-    make_fifo, lambda: None], ids=["another user's", "root's", "link to root's", "link to another's", "fifo", "missing"])
+    pytest.param(lambda: make_cache(uid=BOB, mode=0o644), id="another user's"),
+    pytest.param(lambda: make_cache(uid=0, mode=0o644), id="root's"),
+    pytest.param(make_link_to_shadow, id="link to root's"),
+    pytest.param(make_link_to_bobs, id="link to another's"),
+    pytest.param(make_fifo, id="fifo"),
+    pytest.param(lambda: None, id="missing"),
+])
 def test_kerberos_cache_that_is_not_the_users_own_file(tickets, sshd, baseline, prepare):
     """A cache that is not a plain file of the user is passed over: the login works at once, with an empty /tmp."""
     prepare()
@@ -878,8 +891,8 @@ def test_kerberos_cache_that_is_not_the_users_own_file(tickets, sshd, baseline, 
     assert time.monotonic() - start < 3
 
 
-@pytest.mark.parametrize("value", ["FILE:/etc/shadow", "FILE:/tmp/../etc/shadow", "FILE:relative", "KEYRING:persistent:2001",
-                                   "FILE:/tmp", "FILE:", "DIR:/tmp/krb5cc_probe"])
+@pytest.mark.parametrize("value", ["FILE:/etc/shadow", "FILE:/tmp/../etc/shadow", "FILE:relative", "FILE:/tmp", "FILE:",
+                                   "KEYRING:persistent:2001", "DIR:/tmp/krb5cc_probe"])
 def test_kerberos_cache_in_other_places(tickets, sshd, baseline, value):
     """Values that name no file in /tmp bring nothing into the box and hinder no login."""
     tickets(value)
@@ -951,8 +964,8 @@ show([os.uname().nodename, attempt(socket.gethostbyname, {name!r}), attempt(sock
 
 def test_hostname_of_the_host_is_the_default(boxed, sshd, baseline):
     """Without the key the box is called like the host, and /etc/hosts is the host's own."""
-    seen = look(sshd, "root", 'show([os.uname().nodename, [l for l in read("/proc/self/mountinfo").split() if l == "/etc/hosts"]])')
-    assert seen == ["testhost", []]
+    seen = look(sshd, "root", 'show([os.uname().nodename, "/etc/hosts" in read("/proc/self/mountinfo").split()])')
+    assert seen == ["testhost", False]
 
 
 def test_hostname_can_be_changed_in_the_box_only(boxed, sshd, baseline):
@@ -981,7 +994,8 @@ def mount_at(sshd, user, point):
 
 
 def test_bind(boxed, sshd, baseline, place):
-    """bind shows a directory or file of the host elsewhere, writable, without setuid and devices; %-words name the user's."""
+    """bind shows a directory or file of the host elsewhere, writable, without setuid and devices; %-words name the
+    user's."""
     (place / "alice").mkdir()
     os.chown(place / "alice", ALICE, ALICE)
     (place / "file").write_text("content\n")
@@ -995,8 +1009,8 @@ def test_bind(boxed, sshd, baseline, place):
 
 
 @pytest.mark.parametrize("line, reason", [
-    ("bind = /srv/place/missing:/mnt", "/etc/security/nsbox.conf:4: cannot bind /srv/place/missing: it does not exist"),
-    ("bind_ro = /srv/place/missing:/mnt", "/etc/security/nsbox.conf:4: cannot bind /srv/place/missing: it does not exist"),
+    ("bind = /srv/place/missing:/mnt", "nsbox.conf:4: cannot bind /srv/place/missing: it does not exist"),
+    ("bind_ro = /srv/place/missing:/mnt", "nsbox.conf:4: cannot bind /srv/place/missing: it does not exist"),
     ("bind = /srv/place/directory:/etc/motd", "one is a directory"),
     ("bind = /srv/place/file:/mnt", "one is a directory"),
     ("bind = /srv/place:/srv/place/nowhere/at/all", "/srv/place/nowhere/at/all"),
@@ -1026,8 +1040,10 @@ def test_bind_ro(boxed, sshd, baseline, place):
     host.run("mount", "-t", "tmpfs", "probe", str(below), check=True)
     (below / "file").write_text("content\n")
     boxed.profile(f"bind_ro = {place}:/mnt\n")
-    seen = look(sshd, "root", 'show([read("/mnt/below/file"), attempt(make, "/mnt/new"), attempt(make, "/mnt/below/new"),'
-                              ' attempt(write, "/mnt/below/file")])')
+    seen = look(sshd, "root", """
+show([read("/mnt/below/file"), attempt(make, "/mnt/new"), attempt(make, "/mnt/below/new"),
+      attempt(write, "/mnt/below/file")])
+""")
     assert seen == ["content\n", "EROFS", "EROFS", "EROFS"]
     host.run("umount", str(below), check=True)
 
@@ -1072,8 +1088,8 @@ show([os.listdir(top), oct(os.stat(top).st_mode), attempt(lambda: open(top + "/b
 
 
 def test_mask(boxed, sshd, baseline, place):
-    """A masked file is empty and a masked directory too, for root as well; a missing one does not matter; what is beside
-    stays."""
+    """A masked file is empty and a masked directory too, for root as well; a missing one does not matter; what is
+    beside stays."""
     (place / "file").write_text("secret")
     (place / "directory").mkdir()
     (place / "directory/file").write_text("secret")
@@ -1112,8 +1128,7 @@ show([[os.path.exists(name) for name in {names!r}], [oct(os.stat(d).st_mode & 0o
 
 
 TREE = pathlib.Path("/srv/tree")
-APPLETS = ("sh", "ash", "cat", "cp", "echo", "find", "hostname", "id", "ls", "mkdir", "ps", "pwd", "readlink", "rm", "sleep",
-           "stat", "test", "touch", "true", "wc")
+APPLETS = ("sh", "cat", "cp", "echo", "id", "ls", "sleep", "touch", "true", "wc")
 
 
 def setuid_probe(path):
@@ -1144,7 +1159,8 @@ def tree(boxed):
 
 def test_tree_is_the_root(tree, sshd, baseline):
     """The tree's files are there, the host's are not, and the default view is over it."""
-    assert sh(sshd, "alice", "cat /etc/motd; id -un; pwd; echo $NSBOX_ID | wc -c; ls /; ls /usr 2>&1; cat /proc/1/comm") == (
+    script = "cat /etc/motd; id -un; pwd; echo $NSBOX_ID | wc -c; ls /; ls /usr 2>&1; cat /proc/1/comm"
+    assert sh(sshd, "alice", script) == (
         "the tree's own\nalice\n/home/alice\n11\n"
         "bin\ndev\netc\nhome\nproc\nroot\nrun\nsrv\nsys\ntmp\nvar\nls: /usr: No such file or directory\nnsbox-init\n")
     assert sh(sshd, "alice", "ls /home; ls /srv; touch /etc/x 2>/dev/null || echo read only") == "alice\nread only\n"
@@ -1169,7 +1185,8 @@ def test_tree_and_home(tree, sshd, baseline):
 
 
 def test_tree_makes_setuid_in_the_home_harmless(tree, boxed, sshd, baseline):
-    """A setuid program of root in the home gives nothing in the box; in the host's tree it does, and in the tree itself."""
+    """A setuid program of root in the home gives nothing in the box; in the host's tree it does, and in the tree
+    itself."""
     probe = pathlib.Path("/home/alice/probe")
     setuid_probe(probe)
     shutil.copy(probe, tree / "bin/probe")
@@ -1371,8 +1388,8 @@ def group_of(init):
 
 
 def test_limit_is_felt_inside_only(boxed, sshd, baseline):
-    """With pids_max = 40 the fork that is one too many fails with EAGAIN; meanwhile another user, the same user in another
-    box, and the host go on. The group has the limit and is gone after the logout."""
+    """With pids_max = 40 the fork that is one too many fails with EAGAIN; meanwhile another user, the same user in
+    another box, and the host go on. The group has the limit and is gone after the logout."""
     boxed.profile("pids_max = 40\n")
     script = "'" + (PROBE + FORK_UNTIL_FULL).replace("'", "'\\''") + "'"
     process = sshd.popen("alice", "python3", "-c", script)

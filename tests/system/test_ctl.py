@@ -588,7 +588,7 @@ def test_run_login_shell(boxed):
     assert (result.rc, result.out.split()) == (5, ["-bash", "login"]), result
 
 
-def test_run_home_that_is_not_there(boxed, tree):
+def test_run_home_that_is_not_there_in_a_directory(boxed, tree):
     boxed.nsbox(PROFILE + f"root = {tree}\nmask = /home\n")
     assert run_as_alice("pwd").out == "/\n"
 
@@ -911,20 +911,27 @@ def test_run_many(boxed):
 
 
 @pytest.fixture
-def session(boxed, sshd):
+def ssh_session(boxed, sshd):
     """alice's ssh session in a box: yields (client, box)."""
     boxed.pam("sshd")
     with sshd.session("alice") as process:
         yield process, box(user="alice", service="sshd")
 
 
+@pytest.fixture
+def session(boxed):
+    """A box of alice's that waits: yields (what ends it with its input, box)."""
+    with running() as process:
+        yield process, box(user="alice")
+
+
 def enter(one, *words, **options):
     return ctl("enter", one["id"], *words, **options)
 
 
-def test_enter_is_the_sessions_box(session):
+def test_enter_is_the_ssh_sessions_box(ssh_session):
     """The same namespaces, the session's processes, the box's group."""
-    _, one = session
+    _, one = ssh_session
     result = enter(one, "--", "sh", "-c", "for n in uts ipc mnt pid net cgroup; do readlink /proc/self/ns/$n; done; "
                                           "ps -A -o args=; cat /proc/self/cgroup; echo $NSBOX_ID")
     found = dict(re.findall(r"^(\w+):\[(\d+)\]$", result.out, re.M))
@@ -1011,9 +1018,9 @@ def test_enter_no_such_box(session, name):
     assert result.rc == 1 and result.out == "" and "there is no box" in result.err
 
 
-def test_enter_ends_with_the_box(session):
+def test_enter_ends_with_the_ssh_sessions_box(ssh_session):
     """The logout does not wait for the administrator: the command dies, and nothing of the box stays."""
-    client, one = session
+    client, one = ssh_session
     process = subprocess.Popen(["nsboxctl", "enter", one["id"], "--root", "--", "sh", "-c",
                                 "trap '' HUP TERM; echo ready; while :; do sleep 1; done"], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"ready\n"
@@ -1049,7 +1056,7 @@ def test_enter_killed(session):
     assert boxes() == [one]
 
 
-def test_enter_an_unboxed_session(boxed):
+def test_enter_an_unboxed_su_session(boxed):
     """There is nothing to enter: said so."""
     boxed.nsbox(PROFILE + "root = /srv/nowhere\non_error = allow\n")
     boxed.pam("su")
@@ -1077,9 +1084,9 @@ def test_list_never_boxed():
     assert result.rc == 0 and result.out.split() == ["[", "]", *HEADING], result
 
 
-def test_list_fields(session, sshd):
+def test_list_fields_of_ssh_session(ssh_session, sshd):
     """Exactly the promised fields, each as the kernel has it."""
-    _, one = session
+    _, one = ssh_session
     (monitor,) = sshd.monitors("alice")
     init = one["init_pid"]
     assert list(one) == ["id", "user", "uid", "profile", "service", "tty", "state", "init_pid", "members", "started",
@@ -1094,9 +1101,9 @@ def test_list_fields(session, sshd):
     assert one["cgroup"].endswith(f"/nsbox/{one['id']}")
 
 
-def test_list_table(session):
+def test_list_table_of_ssh_session(ssh_session):
     """One line a box under the heading, columns apart."""
-    _, one = session
+    _, one = ssh_session
     heading, line = ctl("list").out.splitlines()
     assert heading.split() == HEADING
     words = line.split()
@@ -1120,7 +1127,7 @@ def test_list_oldest_first(boxed):
         assert len(ctl("list").out.splitlines()) == 4
 
 
-def test_list_unboxed(boxed, sshd):
+def test_list_unboxed_ssh_session(boxed, sshd):
     """A session that was let in without a box is listed as such, as long as it lives."""
     boxed.nsbox(PROFILE + "root = /srv/nowhere\non_error = allow\n")
     boxed.pam("sshd")

@@ -12,7 +12,8 @@ from lib import host, syslog
 
 AT_ONCE = 8
 USERS = ("alice", "bob", "carol", "mallory")
-SCRIPT = "echo $NSBOX_ID $(readlink /proc/self/ns/pid /proc/self/ns/mnt /proc/self/ns/net) $(id -un) $(cat /proc/1/comm)"
+SCRIPT = ("echo $NSBOX_ID $(readlink /proc/self/ns/pid /proc/self/ns/mnt /proc/self/ns/net) "
+          "$(id -un) $(cat /proc/1/comm)")
 
 Login = collections.namedtuple("Login", "id pid mnt net user init")
 
@@ -38,6 +39,10 @@ def log_in_often(sshd, number):
         return list(pool.map(lambda i: log_in(sshd, i), range(number)))
 
 
+def ids_in_log(pattern, start):
+    return {re.search(pattern, line)[1] for line in syslog.matching(pattern, start)}
+
+
 def test_many_logins_at_once(boxed, sshd, baseline):
     """200 logins of four users, eight at a time: each has a box of its own, is logged with it, and leaves nothing."""
     start = syslog.mark()
@@ -52,9 +57,8 @@ def test_many_logins_at_once(boxed, sshd, baseline):
         for kind in ("pid", "mnt", "net"):
             assert getattr(login, kind) != f"{kind}:[{here[kind]}]"
     host.wait_until(lambda: not host.find("nsbox-init"), what="all boxes have ended")
-    opened = {re.search(r"nsbox (\w+): session of", line)[1] for line in syslog.matching("session of .* opened", start)}
-    ended = {re.search(r" box (\w+) of", line)[1] for line in syslog.matching(r"nsbox-helper\[\d+\] box .* ended", start)}
-    assert opened == ended == ids
+    assert ids_in_log(r"nsbox (\w+): session of .* opened", start) == ids
+    assert ids_in_log(r"nsbox-helper\[\d+\] box (\w+) of .* ended", start) == ids
     assert not syslog.matching(r"^authpriv\.(warning|err|crit|alert|emerg) ", start)
 
 

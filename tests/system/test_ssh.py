@@ -27,6 +27,7 @@ REFUSAL = re.compile(r"^Login refused: your session could not be isolated \(nsbo
 def boxed(request, conf):
     """Everybody who comes by ssh is boxed, with each of the two ways to write the stack."""
     conf.pam("sshd", variant=request.param)
+    conf.remove("/root/.bashrc")  # the machine's, whatever it does
     conf.nsbox(PROFILE)
     return conf
 
@@ -35,6 +36,7 @@ def boxed(request, conf):
 def boxed_two(conf):
     """As `boxed`, for what does not depend on the way the stack is written."""
     conf.pam("sshd")
+    conf.remove("/root/.bashrc")  # the machine's, whatever it does
     conf.nsbox(PROFILE)
     return conf
 
@@ -67,6 +69,16 @@ def boxes():
 def wait_for_boxes(number):
     """Boxes of logins before may still be ending."""
     host.wait_until(lambda: len(boxes()) == number, timeout=STOP_TIMEOUT + LEAVE_MARGIN, what=f"{number} boxes")
+
+
+def wait_for(argument):
+    """Until `sleep argument` runs: a session is ready a moment before its command is executed."""
+    host.wait_until(lambda: host.find("sleep", argument), what="sleep runs")
+
+
+def wait_gone(argument):
+    """Until no `sleep argument` is left, in the time that a logout may take."""
+    host.wait_until(lambda: not host.find("sleep", argument), timeout=STOP_TIMEOUT + LEAVE_MARGIN, what="sleep is gone")
 
 
 def box_of(sshd, user, opts=()):
@@ -110,12 +122,13 @@ def test_each_login_is_a_new_box(boxed_two, sshd, baseline):
 
 
 def test_processes_of_the_session_are_in_the_box(boxed, sshd, baseline):
-    """sshd's user child and the command are in the box's PID namespace, under the numbers 2 and 3; the monitor is not."""
+    """sshd's user child and the command are in the box's PID namespace as 2 and 3; the monitor is not."""
     with sshd.session("alice"):
         init, = boxes()
         monitor, = sshd.monitors("alice")
-        inside = [pid for pid in host.descendants(monitor) if host.comm(pid) in ("sshd", "cat")]
-        assert [host.inner_pids(pid)[-1] for pid in sorted(inside)] == [2, 3]
+        inside = sorted(host.descendants(monitor))
+        assert [host.inner_pids(pid)[-1] for pid in inside] == [2, 3]
+        host.wait_until(lambda: [host.comm(pid) for pid in inside] == ["sshd", "cat"], what="sshd's child and cat")
         for pid in inside:
             assert host.namespaces(pid) == host.namespaces(init)
         assert host.namespaces(monitor)["pid"] == host.namespaces()["pid"]
@@ -211,14 +224,14 @@ def test_terminal_keys(boxed, sshd, baseline):
     child = interactive(sshd, "alice")
     assert "no job control" not in child.before
     child.sendline("sleep 1000")
-    host.wait_until(lambda: host.find("sleep", "1000"), what="sleep runs")
+    wait_for("1000")
     child.sendcontrol("c")
     child.expect(r"\^C")
     child.expect(r"\$ ")
     child.sendline("echo status $?")
     child.expect("status 130\r\n")
     child.sendline("sleep 1001")
-    host.wait_until(lambda: host.find("sleep", "1001"), what="sleep runs")
+    wait_for("1001")
     child.sendcontrol("z")
     child.expect("Stopped +sleep 1001")
     child.sendline("kill -KILL %1; ps -o tty= $$; echo to the terminal >/dev/tty")
@@ -377,6 +390,7 @@ def test_channels_at_the_same_time(boxed_two, sshd, baseline):
     """Commands that run at once see each other, and the second one's end leaves the first alone."""
     with sshd.master("alice") as opts:
         with sshd.session("alice", "sleep 777", opts=opts) as first:
+            wait_for("777")
             assert "sleep 777" in sshd.ssh("alice", "ps ax", opts=opts).out
             assert first.poll() is None
             assert host.find("sleep", "777")
@@ -424,7 +438,8 @@ def test_environment(with_bus, sshd, baseline):
 
 def test_force_command(boxed, baseline):
     """ForceCommand runs instead of what was asked for, in the box."""
-    with server(match="Match User alice\n  ForceCommand echo forced $NSBOX_ID instead of $SSH_ORIGINAL_COMMAND\n") as sshd:
+    match = "Match User alice\n  ForceCommand echo forced $NSBOX_ID instead of $SSH_ORIGINAL_COMMAND\n"
+    with server(match=match) as sshd:
         result = sshd.ssh("alice", "id")
         assert re.fullmatch("forced [a-z0-9]{10} instead of id\n", result.out), result
         assert sshd.ssh("bob", "id -un").out == "bob\n"
@@ -486,24 +501,27 @@ def test_connection_without_a_command(boxed, sshd, baseline, user, how):
 def test_killed_client_takes_its_command_along(boxed_two, sshd, baseline):
     """A command that still runs when the client is killed does not survive."""
     with sshd.session("alice", "sleep 778") as process:
-        assert host.find("sleep", "778")
+        wait_for("778")
         process.kill()
         process.wait()
-        host.wait_until(lambda: not host.find("sleep", "778"), timeout=STOP_TIMEOUT + LEAVE_MARGIN, what="sleep is gone")
+        wait_gone("778")
 
 
-STUBBORN = "(trap '' HUP TERM; exec setsid sleep {}) </dev/null >/dev/null 2>&1 &"
+def stubborn(argument):
+    """Shell that starts `sleep argument` so that it ignores HUP and TERM, and waits until it does."""
+    return (f"(trap '' HUP TERM; exec setsid sleep {argument}) </dev/null >/dev/null 2>&1 & "
+            f"while ! pgrep -fx 'sleep {argument}' >/dev/null; do sleep 0.01; done; ")
 
 
 @pytest.mark.parametrize("user", ["alice", "root"])
 def test_logout_returns_at_once_and_ends_stubborn_jobs(boxed_two, sshd, baseline, user):
     """A background job that ignores HUP and TERM does not hold up the logout, and is gone soon after it."""
     usual = min(timed(lambda: sshd.ssh(user, "true"))[0] for _ in range(3))
-    took, result = timed(lambda: sshd.ssh(user, STUBBORN.format(779) + " echo started"))
+    took, result = timed(lambda: sshd.ssh(user, stubborn("779") + "echo started"))
     assert result.out == "started\n" and result.rc == 0, result
     assert took < usual + 0.7, (took, usual)
     assert host.find("sleep", "779")  # else nothing was shown
-    host.wait_until(lambda: not host.find("sleep", "779"), timeout=STOP_TIMEOUT + LEAVE_MARGIN, what="the job is gone")
+    wait_gone("779")
     wait_for_boxes(0)
 
 
@@ -516,10 +534,10 @@ def timed(function):
 def test_logout_from_a_terminal_with_a_stubborn_job(boxed_two, sshd, baseline):
     """The same from an interactive shell."""
     child = interactive(sshd, "alice")
-    child.sendline(STUBBORN.format(780) + " disown; exit 0")
+    child.sendline(stubborn("780") + "disown; exit 0")
     took, _ = timed(lambda: finish(child))
     assert took < 1, took
-    host.wait_until(lambda: not host.find("sleep", "780"), timeout=STOP_TIMEOUT + LEAVE_MARGIN, what="the job is gone")
+    wait_gone("780")
 
 
 def test_jobs_are_told_before_they_are_killed(boxed_two, sshd, baseline, scratch):
@@ -552,7 +570,7 @@ def test_stop_timeout_is_obeyed(boxed_two, sshd, baseline):
     """A longer stop_timeout lets a stubborn job live longer, a shorter one less."""
     for seconds in (0.5, 3):
         boxed_two.nsbox(PROFILE + f"stop_timeout = {int(seconds * 1000)}ms\n")
-        assert sshd.ssh("alice", STUBBORN.format(783)).rc == 0
+        assert sshd.ssh("alice", stubborn("783")).rc == 0
         took, _ = timed(lambda: host.wait_until(lambda: not host.find("sleep", "783"), what="the job is gone"))
         assert seconds - 0.3 < took < seconds + LEAVE_MARGIN, (took, seconds)
         wait_for_boxes(0)
@@ -622,6 +640,7 @@ def test_two_boxes_of_one_user_are_separate(boxed_two, sshd, baseline):
             assert sshd.ssh("alice", f"test -e {place}", opts=other).rc == 0, place
             assert sshd.ssh("alice", f"test -e {place}/separate", opts=other).rc == 1, place
         with sshd.session("alice", "sleep 784", opts=one):
+            wait_for("784")
             assert "sleep 784" in sshd.ssh("alice", "ps ax", opts=one).out
             assert "sleep 784" not in sshd.ssh("alice", "ps ax", opts=other).out
         init = min(boxes(), key=lambda pid: str(host.namespaces(pid)["uts"]) != first[1]["uts"])
@@ -635,8 +654,8 @@ def test_two_boxes_of_one_user_are_separate(boxed_two, sshd, baseline):
 
 
 def test_syslog_lines(boxed, sshd, baseline):
-    """The lines of the module, of the helper, of sshd, of its child in the box and of programs in the box all arrive, with
-    one id."""
+    """The lines of the module, of the helper, of sshd, of its child in the box and of programs in the box all
+    arrive, with one id."""
     start = syslog.mark()
     ident = sshd.ssh("alice", "logger -t probe from the box; echo $NSBOX_ID").out.strip()
     syslog.wait_for(r"^auth.info sshd\[\d+\] Accepted publickey for alice", start)
@@ -657,8 +676,8 @@ def test_syslog_lines(boxed, sshd, baseline):
 @pytest.mark.parametrize("user", ["alice", "root"])
 @pytest.mark.parametrize("command", [("id",), ()], ids=["command", "no command"])
 def test_account_hook_refuses(boxed, sshd, baseline, user, command):
-    """A session that cannot be boxed is not even begun: sshd closes the connection (with -N as well), the user reads why
-    and a reference, and the administrator finds the reference and the reason in the log."""
+    """A session that cannot be boxed is not even begun: sshd closes the connection (with -N as well), the user reads
+    why and a reference, and the administrator finds the reference and the reason in the log."""
     boxed.nsbox("[profile all]\nusers = *\nnetwork = loopback\nroot = /srv/missing\n")
     start = syslog.mark()
     opts = ("-o", "LogLevel=INFO", *(() if command else ("-N",)))

@@ -21,6 +21,7 @@ PROFILE = "[profile all]\nusers = *\nnetwork = loopback\n"
 def boxed(conf):
     """Everybody who comes by ssh is boxed."""
     conf.pam("sshd")
+    conf.remove("/root/.bashrc")  # the machine's, whatever it does
     conf.nsbox(PROFILE)
     return conf
 
@@ -195,8 +196,9 @@ def test_two_boxes_forward_the_same_remote_port(boxed, sshd, baseline):
     """-R of one port by two sessions: each has its own."""
     remote = free_port()
     with host_server(b"one:") as first, host_server(b"two:") as second:
-        with sshd.master("alice", opts=("-o", "ExitOnForwardFailure=yes", "-R", f"{remote}:127.0.0.1:{first}")) as one, \
-             sshd.master("bob", opts=("-o", "ExitOnForwardFailure=yes", "-R", f"{remote}:127.0.0.1:{second}")) as two:
+        strict = ("-o", "ExitOnForwardFailure=yes", "-R")
+        with sshd.master("alice", opts=(*strict, f"{remote}:127.0.0.1:{first}")) as one, \
+             sshd.master("bob", opts=(*strict, f"{remote}:127.0.0.1:{second}")) as two:
             assert box_client(sshd, "alice", remote, one) == "one:hello"
             assert box_client(sshd, "bob", remote, two) == "two:hello"
 
@@ -364,8 +366,8 @@ def answer_of(number):
 
 @pytest.mark.parametrize("users", [("alice", "alice"), ("alice", "bob"), ("root", "root")], ids="-".join)
 def test_two_x11_sessions_at_once(boxed, sshd, baseline, users):
-    """Two sessions, two X servers: in each box the display is :10, its client reaches the server of its own session with
-    the cookie of its own session, before and after the other one's login."""
+    """Two sessions, two X servers: in each box the display is :10, its client reaches the server of its own session
+    with the cookie of its own session, before and after the other one's login."""
     with named_x_server(7) as one, named_x_server(8) as two:
         with x_session(sshd, users[0], one) as first:
             assert first("echo $DISPLAY") == ["localhost:10.0"]

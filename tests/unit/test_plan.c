@@ -40,8 +40,8 @@ static const nsb_session alice = {
 static const char *const profiles[] = {
 	"network = loopback\n",
 	"network = host\nnamespaces = mount pid\nprivate_tmp = no\ndevpts = host\n",
-	"root = /srv/root\nhostname = b-%u\ndomainname = d\ntmpfs = /a:noexec,size=1m /b\nbind = /c /d:/e\n"
-	"bind_ro = /f\nbind_optional = /g\nmask = /h /i\n",
+	("root = /srv/root\nhostname = b-%u\ndomainname = d\ntmpfs = /a:noexec,size=1m /b\nbind = /c /d:/e\n"
+	 "bind_ro = /f\nbind_optional = /g\nmask = /h /i\n"),
 	"hostname = other\npids_max = infinity\nbind = /srv/%u/%U/%g/%G/%i:%h/x\n",
 };
 #define N_PROFILES (sizeof(profiles) / sizeof(profiles[0]))
