@@ -98,7 +98,7 @@ def live(sshd, user, *opts):
     """A connection whose box lives through the block: yields (options for ssh(), host pid of its PID 1)."""
     with sshd.master(user, opts=opts) as control:
         ident = sh(sshd, user, "echo $NSBOX_ID", control).strip()
-        init, = [pid for pid in host.find("nsbox-init") if host.cgroup(pid).endswith(f"/{ident}")]
+        init, = [pid for pid in host.find("nsbox-init") if (host.cgroup(pid) or "").endswith(f"/{ident}")]
         yield control, init
 
 

@@ -250,6 +250,7 @@ def test_helper_that_hangs(stage, login, baseline):
     picture.wait_equal(baseline, timeout=STOP + 1)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("login", ["su"], indirect=True)
 def test_kill_at_random_moments(login, baseline):
     """Not only between stages: somebody dies at any moment of a login, and one who could clean remains."""
@@ -352,6 +353,12 @@ def test_gc_leaves_live_boxes_alone(login, baseline):
 # -- stopped applications --
 
 
+def stop(pid):
+    """It is stopped on return: SIGSTOP is only sent, and a process that waits may reap before it obeys."""
+    os.kill(pid, signal.SIGSTOP)
+    host.wait_until(lambda: host.status(pid)["State"].startswith("T"), what=f"{pid} is stopped")
+
+
 def state_of_only_box():
     (box,) = BOXES.iterdir()
     text = host.read(box / "state", "")
@@ -371,7 +378,7 @@ def test_application_that_does_not_reap(how, then, login, baseline):
     monitor = find_all(("monitor",), app, set())["monitor"]
     group = f"/sys/fs/cgroup/pids{host.cgroup(app)}"
     assert "/nsbox/" in group
-    os.kill(app, signal.SIGSTOP)
+    stop(app)
     os.kill(monitor, signal.SIGTERM if how == "monitor told to end" else signal.SIGKILL)
     host.wait_until(lambda: not os.path.exists(group), timeout=STOP + 3, what="the cgroup is gone")
     host.wait_until(lambda: state_of_only_box() == "dying", what="the box is dying")
@@ -386,7 +393,7 @@ def test_application_stopped_before_the_join(login, baseline):
     with pause("answer"):
         process, app = login.start("true")
         host.wait_until(REACHED.exists, what="a helper at answer")
-        os.kill(app(), signal.SIGSTOP)
+        stop(app())
     host.wait_until(lambda: not ours(), timeout=10, what="the helper has given up")
     assert not list(BOXES.iterdir())
     os.kill(app(), signal.SIGCONT)
@@ -406,6 +413,7 @@ def drop(server, delay):
     client.communicate()
 
 
+@pytest.mark.timeout(900)
 def test_connect_and_drop(conf, sshd, baseline):
     """Connections that break at random moments leave nothing."""
     conf.pam_all()

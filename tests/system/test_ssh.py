@@ -305,6 +305,12 @@ def boxed_processes(name):
     return [(pid, host.inner_pids(pid)[-1]) for pid in host.find(name) if host.namespaces(pid).get("pid") in inside]
 
 
+def root_of(pid):
+    """Where the process's root is; None if it has ended meanwhile."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/root")
+
+
 def finish(child):
     """Waits for the end of a session on a terminal; its exit status."""
     child.expect(pexpect.EOF)
@@ -350,7 +356,7 @@ def test_sftp_with_chroot(boxed, baseline, jail, tmp_path):
         assert (jail / "in/file").read_bytes() == source.read_bytes()
         with client(sshd, "bob", "sftp", opts=("-s",)):
             host.wait_until(lambda: [pid for pid, _ in boxed_processes("sshd")
-                                     if os.readlink(f"/proc/{pid}/root") == str(jail)],
+                                     if root_of(pid) == str(jail)],
                             what="the server is chrooted in the box")
 
 
