@@ -114,7 +114,7 @@ int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, nsb_cgroup
 
 	if (copy == NULL || line == NULL || best == NULL)
 		return -ENOMEM;
-	ret->unified[0] = '\0';
+	ret->unified[0] = ret->unified_own[0] = '\0';
 	for (char *at = strtok_r(copy, "\n", &save); at != NULL; at = strtok_r(NULL, "\n", &save)) {
 		int found;
 
@@ -123,8 +123,12 @@ int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, nsb_cgroup
 		found = strcmp(line->type, "cgroup") == 0 && has_word(line->options, "pids") ? 1
 			: strcmp(line->type, "cgroup2") == 0				     ? 2
 											     : 0;
-		if (found == 2 && ret->unified[0] == '\0')
+		if (found == 2 && ret->unified[0] == '\0') {
 			snprintf(ret->unified, sizeof(ret->unified), "%s", line->point);
+			if (!find_own_path(self_cgroup, 2, path, sizeof(path)) ||
+			    own_directory(line, path, ret->unified_own, sizeof(ret->unified_own)) < 0)
+				ret->unified_own[0] = '\0';
+		}
 		if (found == 0 || version == 1 || (found == 2 && version == 2))
 			continue;
 		*best = *line;
@@ -140,7 +144,7 @@ int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, nsb_cgroup
 	snprintf(ret->mount, sizeof(ret->mount), "%s", best->point);
 	ret->version = version;
 	if (version == 2)
-		ret->unified[0] = '\0';
+		ret->unified[0] = ret->unified_own[0] = '\0';
 	return 0;
 }
 

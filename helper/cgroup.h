@@ -13,10 +13,11 @@
 #include "common/error.h"
 
 typedef struct nsb_cgroup_tree {
-	int version;		/* 1, 2; 0: none found */
-	char mount[PATH_MAX];	/* where the tree is mounted */
-	char own[PATH_MAX];	/* directory of the group that this process is in */
-	char unified[PATH_MAX]; /* where a version 2 tree is mounted beside one of version 1; "" if none */
+	int version;		    /* 1, 2; 0: none found */
+	char mount[PATH_MAX];	    /* where the tree is mounted */
+	char own[PATH_MAX];	    /* directory of the group that this process is in */
+	char unified_own[PATH_MAX]; /* as `own`, in the tree of `unified`; "" if none or out of sight */
+	char unified[PATH_MAX];	    /* where a version 2 tree is mounted beside one of version 1; "" if none */
 } nsb_cgroup_tree;
 
 /* The tree whose pids controller can be used, from the texts of /proc/self/mountinfo and /proc/self/cgroup: a version 1

@@ -55,9 +55,17 @@ int namespaces_spawn(nsb_box *box, const nsb_step *step)
 	struct clone_args args = { .flags = CLONE_PIDFD | (box->plan.namespaces & ~(uint64_t)CLONE_NEWCGROUP),
 				   .pidfd = (uintptr_t)&box->init,
 				   .exit_signal = SIGCHLD };
+	/* On a hybrid host the limit is the version 1 tree's; in the other tree the session stays where the application
+	 * is, and that group is to be "/" in the box. So PID 1 is made there (the helper has left it). */
+	NSB_CLOSE int beside =
+		box->tree.unified_own[0] == '\0' ? -1 : open(box->tree.unified_own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	long pid;
 
 	(void)step;
+	if (beside >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (unsigned)beside;
+	}
 	box->host_mount_namespace = namespaces_own_mount();
 	if (box->host_mount_namespace == 0)
 		return nsb_error_set(&box->error, errno, "cannot read /proc/self/ns/mnt: %s", strerror(errno));

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -67,6 +68,7 @@ static void fill(struct utmpx *record, const nsb_entry *entry, pid_t app)
  */
 static int write_record(const struct utmpx *record)
 {
+	pid_t helper = getpid();
 	pid_t writer = fork();
 	NSB_CLOSE int pidfd = -1;
 	int status = 0;
@@ -74,6 +76,10 @@ static int write_record(const struct utmpx *record)
 	if (writer < 0)
 		return -errno;
 	if (writer == 0) {
+		/* it must not outlive the helper with the life pipe and the application's socket in its hands */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != helper ||
+		    syscall(SYS_close_range, 3, ~0u, 0) < 0)
+			_exit(EIO);
 		setutxent();
 		if (pututxline(record) == NULL)
 			_exit(errno != 0 ? errno : EIO);

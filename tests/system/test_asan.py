@@ -2,12 +2,16 @@
 # build: clang
 """Module, helper, init, monitor and nsboxctl built with AddressSanitizer and UndefinedBehaviorSanitizer. The module does not
 load into stock programs then, so tests/pam/asan-app.c is the application. The sanitizers write what they find to files
-(tests/pam/sanitizer-options.c); LeakSanitizer looks at the end of each program that ends by exit(3): the application with the
-module, the helper that refuses, checks, cleans up; not at a helper that becomes the monitor by exec, nor at nsbox-init, which
-ends by _exit(2)."""
+(tests/pam/sanitizer-options.c).
+
+LeakSanitizer looks at the end of each program that ends by exit(3): the application with the module, nsboxctl, the helper that
+refuses, checks, cleans up. It cannot look at a helper that becomes the monitor by exec, at builder and nsbox-init, which end by
+_exit(2), nor at an application that ends inside a box: the thread with which it stops its process would be in another PID
+namespace than that, and waits for ever."""
 import glob
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -22,14 +26,25 @@ SERVICE = "asan"
 BOXED = "[profile all]\nusers = *\nnetwork = loopback\nstop_timeout = 1s\n"
 
 
+# The module's children run on stacks that it maps itself, of which AddressSanitizer does not know where they end.
+HARMLESS = re.compile(r"==\S+==WARNING: ASan is ignoring requested __asan_handle_no_return.*\n"
+                      r"False positive error reports may follow\nFor details see .*\n")
+
+
+def read_reports():
+    """{file: what a sanitizer wrote}"""
+    texts = {path: HARMLESS.sub("", pathlib.Path(path).read_text(errors="replace")) for path in glob.glob(f"{FOUND}*")}
+    return {path: text for path, text in texts.items() if text.strip()}
+
+
 @pytest.fixture(autouse=True)
 def nothing_found():
     """After each test: no sanitizer has written anything. In the box /var/log is the host's."""
     for path in glob.glob(f"{FOUND}*"):
         os.unlink(path)
     yield
-    reports = {path: pathlib.Path(path).read_text(errors="replace") for path in glob.glob(f"{FOUND}*")}
-    assert reports == {}, "\n".join(f"== {path}\n{text}" for path, text in reports.items())
+    reports = [f"== {path}\n{text}" for path, text in read_reports().items()]
+    assert not reports, "\n".join(reports)
 
 
 @pytest.fixture
@@ -39,9 +54,10 @@ def boxed(conf):
     return conf
 
 
-def app(*verbs, user="alice", tty="ssh", rc=0):
+def app(*verbs, user="alice", tty="ssh", rc=0, leaks=True):
     """{verb: code of its last run} and the whole text."""
-    done = host.run(APP, SERVICE, user, tty, *verbs, timeout=60)
+    done = host.run(APP, SERVICE, user, tty, *verbs, timeout=60,
+                    env={**os.environ, "ASAN_OPTIONS": f"detect_leaks={int(leaks)}"})
     assert done.rc == rc, done.out + done.err
     codes = {}
     for line in done.out.splitlines():
@@ -107,12 +123,12 @@ def test_many_sessions_in_one_process(boxed, baseline):
     ("open", "child-close", "run", "close"),
     ("open", "drop-fds", "close"),
     ("open",),
-    ("acct", "acct", "again", "acct"),
+    ("acct", "acct", "again", "acct", "close"),
 ], ids="-".join)
 def test_odd_applications(verbs, boxed, baseline):
     """Open without close, close without open, twice, in a child, with the module's descriptors closed: no fault in the
     module, and nothing of the box stays."""
-    app(*verbs)
+    app(*verbs, leaks=verbs[-1] == "close" and "drop-fds" not in verbs)
 
 
 def test_terminal(boxed, baseline):
@@ -155,23 +171,24 @@ def test_no_profile(boxed, baseline):
     assert codes["open"] == SUCCESS and "nsbox-init" not in text
 
 
+# name: profile, codes of account (which does not look for targets) and session
 REFUSALS = {
-    "configuration": ("[profile all]\nusers = *\nmistake = 1\n" * 3, SERVICE_ERR),
-    "root missing": ("[profile all]\nusers = *\nroot = /no/such\nnetwork = loopback\n", SYSTEM_ERR),
-    "bind missing": ("[profile all]\nusers = *\nbind = /no/such\nnetwork = loopback\n", SYSTEM_ERR),
-    "target missing": ("[profile all]\nusers = *\nbind = /srv:/no/such/target\nnetwork = loopback\n", SYSTEM_ERR),
-    "specifier": ("[profile all]\nusers = *\nbind = %h/../x\nnetwork = loopback\n", SERVICE_ERR),
+    "configuration": ("[profile all]\nusers = *\nmistake = 1\n" * 3, PERM_DENIED, SERVICE_ERR),
+    "root missing": ("[profile all]\nusers = *\nroot = /no/such\nnetwork = loopback\n", PERM_DENIED, SYSTEM_ERR),
+    "bind missing": ("[profile all]\nusers = *\nbind = /no/such\nnetwork = loopback\n", PERM_DENIED, SYSTEM_ERR),
+    "target missing": ("[profile all]\nusers = *\nbind = /srv:/no/such/target\nnetwork = loopback\n", SUCCESS, SYSTEM_ERR),
+    "specifier": ("[profile all]\nusers = *\nbind = %h/../x\nnetwork = loopback\n", PERM_DENIED, SERVICE_ERR),
 }
 
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusals(name, boxed, baseline):
     """Failures before and after the first effect: the undo, the words, the answers."""
-    text, code = REFUSALS[name]
+    text, account, session = REFUSALS[name]
     boxed.nsbox(text)
     codes, said = app("acct", "open")
-    assert codes == {"acct": PERM_DENIED, "open": code}
-    assert said.count("Login refused") == 2
+    assert codes == {"acct": account, "open": session}
+    assert said.count("Login refused") == 1 + (account != SUCCESS)
 
 
 def test_unknown_user_and_words(boxed, baseline):
