@@ -114,21 +114,25 @@ def test_many_sessions_in_one_process(boxed, baseline):
     assert text.count("nsbox-init") == n
 
 
-@pytest.mark.parametrize("verbs", [
-    ("open", "again", "open", "close"),
-    ("open", "close", "close"),
-    ("open", "open", "close"),
-    ("close",),
-    ("open", "child-end", "run", "close"),
-    ("open", "child-close", "run", "close"),
-    ("open", "drop-fds", "close"),
-    ("open",),
-    ("acct", "acct", "again", "acct", "close"),
-], ids="-".join)
-def test_odd_applications(verbs, boxed, baseline):
+# verbs, and whether the application is on the host again at its end, where LeakSanitizer can look
+ODD = [
+    (("open", "close", "close"), True),
+    (("open", "open", "close"), True),
+    (("close",), True),
+    (("open", "child-end", "run", "close"), True),
+    (("open", "child-close", "run", "close"), True),
+    (("acct", "acct", "again", "acct"), True),
+    (("open",), False),
+    (("open", "again", "open", "close"), False),
+    (("open", "drop-fds", "close"), False),
+]
+
+
+@pytest.mark.parametrize("verbs, outside", ODD, ids=["-".join(verbs) for verbs, _ in ODD])
+def test_odd_applications(verbs, outside, boxed, baseline):
     """Open without close, close without open, twice, in a child, with the module's descriptors closed: no fault in the
     module, and nothing of the box stays."""
-    app(*verbs, leaks=verbs[-1] == "close" and "drop-fds" not in verbs)
+    app(*verbs, leaks=outside)
 
 
 def test_terminal(boxed, baseline):

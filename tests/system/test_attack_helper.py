@@ -137,6 +137,7 @@ def test_life_box_cannot_be_ended_by_name(conf, baseline):
         session.stdout.close()
 
 
+@pytest.mark.timeout(1500)
 def test_fuzzed_requests(conf, baseline):
     """Line 10. Cut, oversized, changed, random messages, with descriptors, in pairs: the helper ends by itself, and nothing
     stays. Some of them are still requests: their boxes are taken back."""
@@ -189,6 +190,7 @@ def test_callers_limits(conf, baseline, program):
     assert sum(sessions.values()) < len(LIMITS)  # some of them do hurt
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGABRT])
 @pytest.mark.parametrize("whom", [0, 1], ids=["children", "all"])
 @pytest.mark.parametrize("program", ["su", "sudo"])
@@ -205,12 +207,13 @@ def test_signal_loop(conf, baseline, program, whom, number):
         assert sessions == rounds, result  # a pause, and no more
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("key", ["\x03", "\x1a", "\x1c", "\x03\x1a\x03"], ids=["ctrl-c", "ctrl-z", "ctrl-backslash", "all"])
 def test_keys_during_open(conf, baseline, key):
     """Line 11b. Ctrl-C, Ctrl-Z, Ctrl-\\ at any moment of su: in or not, never outside; and nothing stays when the shell ends."""
     child = host.spawn("runuser", "-u", "alice", "--", "env", "PS1=shell> ", "bash", "--norc", "-i", timeout=15)
     child.expect("shell> ")
-    child.sendline("stty -echo")
+    child.sendline("stty -echo; ulimit -c 0")
     child.expect("shell> ")
     text = ""
     for number in range(host.count(200, 12)):

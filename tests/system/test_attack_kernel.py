@@ -222,7 +222,8 @@ def test_root_gets_out_of_a_chroot(conf, marker):
     """Line 18. The same tricks do lead out of a mere chroot(2): the test above is not blind."""
     make_root(ROOT, [tool("escape")])
     try:
-        result = host.run("unshare", "--mount", "--pid", "--fork", "--propagation", "private", "chroot", ROOT, "/bin/escape", marker)
+        result = host.run("unshare", "--mount", "--pid", "--fork", "--propagation", "private", "chroot", ROOT,
+                          "/bin/escape", marker)
         assert "OUT chroot, fchdir" in result.out.splitlines(), result
     finally:
         host.run("rm", "-r", ROOT, check=True)

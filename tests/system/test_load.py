@@ -58,7 +58,8 @@ def test_many_logins_at_once(boxed, sshd, baseline):
             assert getattr(login, kind) != f"{kind}:[{here[kind]}]"
     host.wait_until(lambda: not host.find("nsbox-init"), what="all boxes have ended")
     assert ids_in_log(r"nsbox (\w+): session of .* opened", start) == ids
-    assert ids_in_log(r"nsbox-helper\[\d+\] box (\w+) of .* ended", start) == ids
+    host.wait_until(lambda: ids_in_log(r"nsbox-helper\[\d+\] box (\w+) of .* ended", start) == ids,
+                    what="the end of each box is logged")
     assert not syslog.matching(r"^authpriv\.(warning|err|crit|alert|emerg) ", start)
 
 

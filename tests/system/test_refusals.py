@@ -359,10 +359,11 @@ def test_conf_file_missing(conf, app, baseline):
 
 
 def test_unknown_profile(conf, app, baseline):
-    """profile=NAME in the PAM stack."""
+    """profile=NAME in the PAM stack, which the configuration does not have: it is wrong, and root gets in."""
     conf.pam_all(words="profile=nosuch")
     conf.pam("probe", text=PROBE.replace("pam_nsbox.so", "pam_nsbox.so profile=nosuch"))
-    all_refuse(app, r"nosuch.*\(stage configure, ENOENT\)")
+    all_refuse(app, r"nosuch.*\(stage configure, EBADMSG\)", code=pamapp.PAM_SERVICE_ERR)
+    assert_root_gets_in("nosuch")
     conf.pam_all()
     conf.pam("probe", text=PROBE)
     all_work(conf, app)
