@@ -28,6 +28,14 @@ def sudo(caller="alice", user="carol", command=("echo", "in"), **options):
 SUDOERS = "alice ALL=(ALL) NOPASSWD: ALL\n"
 
 
+def lines(pattern, since, number):
+    """The lines of syslog with the pattern: exactly so many, as soon as they have arrived."""
+    host.wait_until(lambda: len(syslog.matching(pattern, since)) >= number, what=f"{number} lines with {pattern!r}")
+    found = syslog.matching(pattern, since)
+    assert len(found) == number, found
+    return found
+
+
 def reference(text):
     """The REF that the user reads. Exactly one message."""
     found = _MESSAGE.findall(text)

@@ -72,15 +72,16 @@ def show(value):
 
 
 def look(sshd, user, script, opts=()):
-    """Runs PROBE and `script` in a session of the user; what it gave to show()."""
-    result = sshd.ssh(user, "/usr/bin/python3", "-", input=PROBE + script, opts=opts)
+    """Runs PROBE and `script` in a box of the user; what it gave to show()."""
+    in_a_box = 'assert os.path.exists("/run/host/container-manager")\n'
+    result = sshd.ssh(user, "/usr/bin/python3", "-", input=PROBE + in_a_box + script, opts=opts)
     assert result.rc == 0, result
     return json.loads(result.out.splitlines()[-1])
 
 
 def sh(sshd, user, script, opts=()):
-    """The output of a shell script in a session, which must succeed."""
-    result = sshd.ssh(user, script, opts=opts)
+    """The output of a shell script in a box, which must succeed."""
+    result = sshd.ssh(user, f"[ -e /run/host/container-manager ] || exit 99; {script}", opts=opts)
     assert result.rc == 0 and result.err == "", (script, result)
     return result.out
 

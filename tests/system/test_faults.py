@@ -10,7 +10,7 @@ import pytest
 
 from lib import baseline as picture
 from lib import host, pamapp, syslog
-from lib.refusal import BOXED, LIBEXEC, SUDOERS, boxed, line_of, reference, refused, refused_by_sudo, su, sudo
+from lib.refusal import BOXED, LIBEXEC, SUDOERS, boxed, line_of, lines, reference, refused, refused_by_sudo, su, sudo
 
 FAULT = pathlib.Path("/run/nsbox-fault")
 ROOT = "/srv/fault-root"
@@ -50,11 +50,10 @@ def profile(request, conf):
     os.chown(cache, 2001, 2001)
     os.chmod(cache, 0o600)
     conf.file("/etc/security/fault-environment", f"KRB5CCNAME=FILE:{cache}\n")
-    lines = ["session required pam_env.so readenv=1 envfile=/etc/security/fault-environment"]
-    conf.pam_all(before_open=lines)
+    environment = "session required pam_env.so readenv=1 envfile=/etc/security/fault-environment"
+    conf.pam_all(before_open=[environment])
     # for pamapp: other modules alter the application as well
-    conf.pam("probe", text="\n".join([f"auth required pam_permit.so\naccount required pam_nsbox.so\n{lines[0]}",
-                                      "session required pam_nsbox.so", "session required pam_permit.so\n"]))
+    conf.pam("probe", text=f"{environment}\nsession required pam_nsbox.so\nsession required pam_permit.so\n")
     conf.sudoers(SUDOERS)
     conf.nsbox(PROFILES[request.param])
     return request.param
@@ -94,27 +93,27 @@ def refusal_of(app, step):
 
 def steps_of(app):
     """All lines, one a step: as many as there are until a login works."""
-    lines = []
+    told = []
     for step in range(MANY):
         line = refusal_of(app, step)
         if line is None:
-            return lines
-        lines.append(line)
+            return told
+        told.append(line)
     raise AssertionError("no login works")
 
 
-def words_of(lines):
-    return [re.search(r": step ([a-z_-]+)", line).group(1) for line in lines]
+def words_of(told):
+    return [re.search(r": step ([a-z_-]+)", line).group(1) for line in told]
 
 
 def test_every_step(profile, baseline):
     """Every step fails once, in a plan of either root: user and syslog are told with one reference, host and application
     are as before, and a step further on a login works."""
     with pamapp.App() as app:
-        lines = steps_of(app)
-        operations = words_of(lines)
-        stages = re.findall(r"stage ([a-z]+)", "\n".join(lines))
-        assert len(lines) > 60
+        told = steps_of(app)
+        operations = words_of(told)
+        stages = re.findall(r"stage ([a-z]+)", "\n".join(told))
+        assert len(told) > 60
         for stage in ("host", "spawn", "build", "enclose", "prove", "exec", "publish", "commit"):
             assert stage in stages
         assert {"bind", "mount", "mkdir", "file", "symlink", "node"} <= set(operations), operations
@@ -163,7 +162,7 @@ def test_ssh_refuses(profile, sshd, baseline):
             for tty in (False, True):
                 assert "in" not in sshd.ssh("alice", "echo in", tty=tty).out.split()
             assert sshd.sftp("alice", "ls /etc/passwd\n").rc != 0
-        assert len(syslog.matching(r"sshd\[\d+\] .*nsbox \w+: login of alice refused: step ", since)) == 3
+        lines(r"sshd\[\d+\] .*nsbox \w+: login of alice refused: step ", since, 3)
         picture.wait_equal(baseline)
         boxed(sshd.ssh("alice", "echo in $NSBOX_ID"))
 
@@ -181,7 +180,7 @@ def test_on_error_allow_with_every_step(profile, conf, baseline):
         assert result.rc == 0 and words[0] == "in", (number, result)
         if len(words) == 2:
             break
-        assert len(syslog.matching(r"^authpriv.alert .*alice is let in WITHOUT a box", since)) == 1
+        lines(r"^authpriv.alert .*alice is let in WITHOUT a box", since, 1)
         picture.wait_equal(baseline, timeout=2)
         number += host.count(1, 5)
     assert number > 60
