@@ -111,7 +111,7 @@ def _loops():
     found = []
     for backing in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
         file = host.read(backing, "").strip()
-        if file and not re.search(r"/layer-[0-9a-f]+\.img( \(deleted\))?$", file):
+        if file and not re.search(r"/layer-[0-9a-f]+\.img(\.new)?( \(deleted\))?$", file):
             found.append(f"{backing.parts[3]} {file}")
     return sorted(found)
 

@@ -27,11 +27,13 @@ STOP_TIMEOUT, LEAVE_MARGIN = 2.0, 1.0
 @pytest.fixture
 def boxed(conf):
     """Everybody who comes by ssh is boxed; boxed.profile(lines) says how."""
+    start = syslog.mark()
     conf.pam("sshd")
     conf.remove("/root/.bashrc")  # the machine's, whatever it does
     conf.nsbox(LOOPBACK)
     conf.profile = lambda lines="", network="loopback": conf.nsbox(PROFILE + f"network = {network}\n" + lines)
-    return conf
+    yield conf
+    syslog.wait_for(r"pam_nsbox\(sshd:\w+\): nsbox \w+: (session|login) of ", start)  # else nothing was tested
 
 
 @pytest.fixture
@@ -69,12 +71,12 @@ def make(path):
 def show(value):
     print(json.dumps(value))
 """
+IN_A_BOX = 'assert os.path.exists("/run/host/container-manager")\n'
 
 
 def look(sshd, user, script, opts=()):
     """Runs PROBE and `script` in a box of the user; what it gave to show()."""
-    in_a_box = 'assert os.path.exists("/run/host/container-manager")\n'
-    result = sshd.ssh(user, "/usr/bin/python3", "-", input=PROBE + in_a_box + script, opts=opts)
+    result = sshd.ssh(user, "/usr/bin/python3", "-", input=PROBE + IN_A_BOX + script, opts=opts)
     assert result.rc == 0, result
     return json.loads(result.out.splitlines()[-1])
 
@@ -1392,7 +1394,7 @@ def test_limit_is_felt_inside_only(boxed, sshd, baseline):
     """With pids_max = 40 the fork that is one too many fails with EAGAIN; meanwhile another user, the same user in
     another box, and the host go on. The group has the limit and is gone after the logout."""
     boxed.profile("pids_max = 40\n")
-    script = "'" + (PROBE + FORK_UNTIL_FULL).replace("'", "'\\''") + "'"
+    script = "'" + (PROBE + IN_A_BOX + FORK_UNTIL_FULL).replace("'", "'\\''") + "'"
     process = sshd.popen("alice", "python3", "-c", script)
     try:
         children, failed = json.loads(process.stdout.readline())
@@ -1429,8 +1431,11 @@ def test_limit_value(boxed, sshd, baseline, value, text):
     host.wait_until(lambda: not group.exists(), what="the group is gone")
 
 
+# Should the box be missing, the machine that runs the tests must not be the one that suffers.
 BOMB = """
-import os
+import os, resource
+assert os.path.exists("/run/host/container-manager")
+resource.setrlimit(resource.RLIMIT_NPROC, (1000, 1000))
 while True:
     try:
         os.fork()

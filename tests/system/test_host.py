@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # build: none
+# alone: it makes a loop device, and those are the whole machine's
 """The throw-away host itself, without the product: is it one, and would the baseline notice?"""
 import collections
 import grp

@@ -21,9 +21,11 @@ Login = collections.namedtuple("Login", "id pid mnt net user init")
 @pytest.fixture
 def boxed(conf):
     """Everybody who comes by ssh is boxed."""
+    start = syslog.mark()
     conf.pam("sshd")
     conf.nsbox("[profile all]\nusers = *\nnetwork = loopback\n")
-    return conf
+    yield conf
+    syslog.wait_for(r"pam_nsbox\(sshd:\w+\): nsbox \w+: (session|login) of ", start)  # else nothing was tested
 
 
 def log_in(sshd, number):

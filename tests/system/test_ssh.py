@@ -26,19 +26,23 @@ REFUSAL = re.compile(r"^Login refused: your session could not be isolated \(nsbo
 @pytest.fixture(params=["two", "one"])
 def boxed(request, conf):
     """Everybody who comes by ssh is boxed, with each of the two ways to write the stack."""
+    start = syslog.mark()
     conf.pam("sshd", variant=request.param)
     conf.remove("/root/.bashrc")  # the machine's, whatever it does
     conf.nsbox(PROFILE)
-    return conf
+    yield conf
+    syslog.wait_for(r"pam_nsbox\(sshd:\w+\): nsbox \w+: (session|login) of ", start)  # else nothing was tested
 
 
 @pytest.fixture
 def boxed_two(conf):
     """As `boxed`, for what does not depend on the way the stack is written."""
+    start = syslog.mark()
     conf.pam("sshd")
     conf.remove("/root/.bashrc")  # the machine's, whatever it does
     conf.nsbox(PROFILE)
-    return conf
+    yield conf
+    syslog.wait_for(r"pam_nsbox\(sshd:\w+\): nsbox \w+: (session|login) of ", start)  # else nothing was tested
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from lib import host
+from lib import host, syslog
 from lib.sshd import agent, free_port, x_server
 
 PROFILE = "[profile all]\nusers = *\nnetwork = loopback\n"
@@ -20,10 +20,12 @@ PROFILE = "[profile all]\nusers = *\nnetwork = loopback\n"
 @pytest.fixture
 def boxed(conf):
     """Everybody who comes by ssh is boxed."""
+    start = syslog.mark()
     conf.pam("sshd")
     conf.remove("/root/.bashrc")  # the machine's, whatever it does
     conf.nsbox(PROFILE)
-    return conf
+    yield conf
+    syslog.wait_for(r"pam_nsbox\(sshd:\w+\): nsbox \w+: (session|login) of ", start)  # else nothing was tested
 
 
 def serve(listener, greeting):

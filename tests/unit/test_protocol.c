@@ -519,6 +519,28 @@ static void wrong_descriptors(void **state)
 		}
 }
 
+/* As many as there may be, and one more that the reader has no room for. */
+static void descriptors_cut_off(void **state)
+{
+	int cgroups[NSB_ANSWER_FDS_MAX - 1];
+	nsb_answer answer = full_answer(cgroups);
+	char bytes[NSB_MESSAGE_MAX];
+	size_t size;
+
+	(void)state;
+	for (size_t i = 1; i < NSB_ANSWER_FDS_MAX - 1; i++)
+		cgroups[i] = cgroups[0];
+	answer.n_cgroups = NSB_ANSWER_FDS_MAX - 1;
+	assert_int_equal(nsb_answer_send(sockets[0], &answer), 0);
+	close(answer.init);
+	close(cgroups[0]);
+	size = take_bytes(bytes);
+	send_with_fds(bytes, size, NSB_ANSWER_FDS_MAX);
+	assert_int_equal(receive_answer(), 0);
+	send_with_fds(bytes, size, NSB_ANSWER_FDS_MAX + 1);
+	assert_int_equal(receive_answer(), -EPROTO);
+}
+
 static void oversize(void **state)
 {
 	char *text = malloc(NSB_MESSAGE_MAX + 2), *list[NSB_LIST_MAX + 1];
@@ -552,6 +574,7 @@ static void exactly_full(void **state)
 	char *text = calloc(1, NSB_MESSAGE_MAX);
 	nsb_request request = full_request, got;
 	char bytes[NSB_MESSAGE_MAX];
+	static char longer_bytes[NSB_MESSAGE_MAX + 1];
 	size_t size, length = strlen(full_request.user);
 
 	(void)state;
@@ -562,6 +585,12 @@ static void exactly_full(void **state)
 	assert_int_equal(nsb_request_receive(sockets[1], soon(), &got), 0);
 	assert_same_request(&request, &got);
 	nsb_request_done(&got);
+	/* one byte behind the largest: the reader's buffer holds a whole message, and yet it is not one */
+	assert_int_equal(nsb_request_send(sockets[0], &request), 0);
+	assert_int_equal(take_bytes(bytes), NSB_MESSAGE_MAX);
+	memcpy(longer_bytes, bytes, NSB_MESSAGE_MAX);
+	send_bytes(longer_bytes, NSB_MESSAGE_MAX + 1, NULL, 0);
+	assert_int_equal(receive_request(), -EPROTO);
 	text[NSB_MESSAGE_MAX - size + length] = 'u';
 	assert_int_equal(nsb_request_send(sockets[0], &request), -EMSGSIZE);
 	free(text);
@@ -660,6 +689,7 @@ int main(void)
 		TEST(wide_numbers),
 		TEST(unknown_results),
 		TEST(wrong_descriptors),
+		TEST(descriptors_cut_off),
 		TEST(oversize),
 		TEST(exactly_full),
 		TEST(long_words),
