@@ -187,7 +187,7 @@ def test_accomplice_holds_a_process(conf, baseline):
     process = session(command="bash -c 'sleep 1000 & echo $!; cat'")
     process.stdout.readline()
     init = init_of(only_box())
-    [sleeper] = [pid for pid in host.find("sleep", "1000") if host.inner_pids(pid)[1:]]
+    [sleeper] = host.wait_until(lambda: [pid for pid in host.find("sleep", "1000") if host.inner_pids(pid)[1:]])
     holder = start(tool("trace"), str(sleeper), **as_user("alice"))
     [name] = boxes()
     end(process)
