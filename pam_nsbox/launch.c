@@ -5,8 +5,10 @@
  * is made with exit signal 0: the application, which may handle, block or ignore SIGCHLD, does not hear of it
  * (clone(2): such a child is seen by waitid(__WALL) only, and only as long as it does not exec).
  *
- * Both are made like vfork(2): they share the application's memory, which is paused, so a large application costs no
- * more than a small one.
+ * Both share the application's memory, so a large application costs no more than a small one. The grandchild is made
+ * like vfork(2); the one between is not, because whoever calls su or sudo shares its real uid for its first instants: a
+ * SIGSTOP sent then takes effect when it is root's already, and would hold the application for ever. So the application
+ * waits for it with a deadline and keeps sending SIGCONT.
  */
 #include "pam_nsbox/launch.h"
 
@@ -17,6 +19,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,11 +29,15 @@
 
 #define STACK_SIZE    (64 * 1024) /* for each of the two */
 #define HELPER_SOCKET 3
+#define NUDGE	      10 /* ms between two SIGCONT */
 
+/* Shared by the three. In the mapping of the stacks, not on the application's stack: a child that outlives the deadline
+ * must not write into what is something else by then. */
 typedef struct launch {
 	int socket;
-	char *stack; /* of the grandchild: its upper end */
-	int err;     /* set by either child: memory is shared */
+	pid_t application;
+	char *grandchild_stack; /* its upper end */
+	volatile int err;	/* set by either child */
 } launch;
 
 static int grandchild(void *argument)
@@ -51,42 +58,64 @@ static int child(void *argument)
 	launch *l = argument;
 
 	/* By number: glibc's wrappers would change the ids of the application's other threads, of which they believe
-	 * this process to be one. For su and sudo the real uid is the caller's, who could signal this process and what
-	 * it starts; from here on not. */
-	if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
+	 * this process to be one. For su and sudo the real uid is the caller's, who may signal this process; after
+	 * setresuid not. If he stopped it before and now kills the application, it must not stay: PDEATHSIG, which a
+	 * change of the effective gid clears, but not one of the real uid. */
+	if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		l->err = errno;
+	else if (syscall(SYS_getppid) != l->application)
+		_exit(1); /* gone before that */
+	else if (syscall(SYS_setresuid, 0, 0, 0) < 0)
 		l->err = errno;
 	else if (syscall(SYS_setsid) < 0)
 		l->err = errno; /* Ctrl-C and Ctrl-Z of the terminal would reach the helper */
-	else if (clone(grandchild, l->stack, CLONE_VM | CLONE_VFORK | SIGCHLD, l) < 0)
+	else if (clone(grandchild, l->grandchild_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, l) < 0)
 		l->err = errno;
 	_exit(0);
 }
 
-/* Starts the helper with `socket`. 0 or negative errno. */
-static int start(int socket)
+/* Waits until the one between has ended. 0, or -ETIMEDOUT: it was killed at the deadline. */
+static int wait_for_child(int pidfd, pid_t pid, int64_t deadline)
 {
-	launch l = { .socket = socket };
-	sigset_t all, before;
 	siginfo_t ended;
-	char *stacks =
-		mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	int pid, r = 0;
+	int64_t now;
+	int r;
+
+	while ((now = nsb_now()) < deadline && (r = nsb_wait_readable(pidfd, now + NUDGE)) == -ETIMEDOUT)
+		syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0);
+	if (now >= deadline)
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	while (waitid(P_PID, (id_t)pid, &ended, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+	return now >= deadline ? -ETIMEDOUT : 0;
+}
+
+/* Starts the helper with `socket`. 0 or negative errno. */
+static int start(int socket, int64_t deadline)
+{
+	size_t size = 2 * STACK_SIZE + sizeof(launch);
+	sigset_t all, before;
+	NSB_CLOSE int pidfd = -1;
+	launch *l;
+	int pid, r;
+	char *stacks = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 
 	if (stacks == MAP_FAILED)
 		return -errno;
-	l.stack = stacks + STACK_SIZE;
+	l = (launch *)(void *)(stacks + 2 * STACK_SIZE);
+	*l = (launch){ .socket = socket, .application = getpid(), .grandchild_stack = stacks + STACK_SIZE };
 	/* no handler of the application may run in a child that shares its memory */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = clone(child, stacks + 2 * STACK_SIZE, CLONE_VM | CLONE_VFORK, &l);
-	if (pid < 0)
-		r = -errno;
-	else
-		while (waitid(P_PID, (id_t)pid, &ended, WEXITED | __WALL) < 0 && errno == EINTR)
-			;
+	pid = clone(child, stacks + 2 * STACK_SIZE, CLONE_VM | CLONE_PIDFD, l, &pidfd);
+	r = pid < 0 ? -errno : wait_for_child(pidfd, pid, deadline);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	munmap(stacks, 2 * STACK_SIZE);
-	return r < 0 ? r : -l.err;
+	if (r == 0)
+		r = -l->err;
+	/* At the deadline the grandchild may still stand before its exec, on its stack: that memory is given up. */
+	if (r != -ETIMEDOUT)
+		munmap(stacks, size);
+	return r;
 }
 
 int launch_helper(const nsb_request *request, nsb_answer *ret_answer, int *ret_socket, nsb_error *error)
@@ -101,7 +130,7 @@ int launch_helper(const nsb_request *request, nsb_answer *ret_answer, int *ret_s
 		return nsb_error_set(error, errno, "cannot make a socket pair: %s", strerror(errno));
 	ours = pair[0];
 	theirs = pair[1];
-	r = start(theirs);
+	r = start(theirs, deadline);
 	if (r < 0)
 		return nsb_error_set(error, r, "cannot run " NSB_LIBEXECDIR "/nsbox-helper: %s", strerror(-r));
 	/* so that the helper's end is the only one, and its death the end of the line */
@@ -111,7 +140,8 @@ int launch_helper(const nsb_request *request, nsb_answer *ret_answer, int *ret_s
 	if (r < 0 && r != -EPIPE)
 		return nsb_error_set(error, r, "cannot ask nsbox-helper: %s", strerror(-r));
 	r = nsb_answer_receive(ours, deadline, ret_answer);
-	/* It answered, and ended with our question unread: unix(7) reports that once, before the answer that is waiting. */
+	/* It answered, and ended with our question unread: unix(7) reports that once, before the answer that is
+	 * waiting. */
 	if (r == -ECONNRESET)
 		r = nsb_answer_receive(ours, deadline, ret_answer);
 	if (r == -EPIPE || r == -ECONNRESET)

@@ -2,6 +2,7 @@
 /*
  * harass SIGNAL WHOM ROUNDS LIMIT COMMAND...: runs COMMAND (su, sudo) so many times and meanwhile sends the signal to
  * it (WHOM 1) or only to what it starts (WHOM 0), at pids that follow its own. A stopped one is woken after a while.
+ * WHOM 2: stops and wakes the first that it starts, as fast as that goes.
  * Prints "hang" if one round lasts longer than LIMIT seconds, and "reached N" (signals that the kernel let through to
  * processes other than COMMAND) at the end.
  */
@@ -49,6 +50,13 @@ static void harass_one(int signal, int whom, double limit, char **command)
 			send_near(pid, SIGKILL, 1);
 			waitpid(pid, NULL, 0);
 			break;
+		}
+		if (whom == 2) {
+			for (int i = 0; i < 100; i++) {
+				kill(pid + 1, SIGSTOP);
+				reached += kill(pid + 1, SIGCONT) == 0;
+			}
+			continue;
 		}
 		if (at < wait)
 			continue;

@@ -207,6 +207,19 @@ def test_signal_loop(conf, baseline, program, whom, number):
         assert sessions == rounds, result  # a pause, and no more
 
 
+@pytest.mark.timeout(1200)
+def test_stop_and_go(conf, baseline):
+    """Line 11b. The caller stops and wakes the first process that su starts, as fast as he can: it must not be caught stopped
+    in the moment in which it gets out of his reach. All are boxed, su does not wait for ever, no process stays."""
+    rounds = host.count(3000, 150)
+    result = host.run(tool("harass"), str(int(signal.SIGSTOP)), "2", str(rounds), str(DEADLINE + 2), *programs("bob")["su"],
+                      timeout=1000, **as_user("alice"))
+    stuck = [pid for pid in host.find("su") if host.status(pid)["State"].startswith("T")]
+    for pid in stuck:
+        os.kill(pid, signal.SIGKILL)
+    assert stuck == [] and "hang" not in result.out and never_outside(result.out) == rounds, result
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("key", ["\x03", "\x1a", "\x1c", "\x03\x1a\x03"], ids=["ctrl-c", "ctrl-z", "ctrl-backslash", "all"])
 def test_keys_during_open(conf, baseline, key):
