@@ -3,7 +3,7 @@
  * harass SIGNAL WHOM ROUNDS LIMIT COMMAND...: runs COMMAND (su, sudo) so many times and meanwhile sends the signal to
  * it (WHOM 1) or only to what it starts (WHOM 0), at pids that follow its own. A stopped one is woken after a while.
  * WHOM 2: stops and wakes the first that it starts, as fast as that goes.
- * Prints "hang" if one round lasts longer than LIMIT seconds, and "reached N" (signals that the kernel let through to
+ * Prints "hang" and ends if one round lasts longer than LIMIT seconds, and "reached N" (signals that the kernel let through to
  * processes other than COMMAND) at the end.
  */
 #include <signal.h>
@@ -33,7 +33,7 @@ static void send_near(pid_t first, int signal, int whom)
 			reached++;
 }
 
-static void harass_one(int signal, int whom, double limit, char **command)
+static int harass_one(int signal, int whom, double limit, char **command)
 {
 	double begin = now(), wait = (rand() % 40) / 1000.0;
 	pid_t pid = fork();
@@ -49,7 +49,7 @@ static void harass_one(int signal, int whom, double limit, char **command)
 			puts("hang");
 			send_near(pid, SIGKILL, 1);
 			waitpid(pid, NULL, 0);
-			break;
+			return -1;
 		}
 		if (whom == 2) {
 			for (int i = 0; i < 100; i++) {
@@ -69,6 +69,7 @@ static void harass_one(int signal, int whom, double limit, char **command)
 	}
 	/* what was stopped and outlived its parent */
 	send_near(pid, SIGCONT, 0);
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -77,7 +78,8 @@ int main(int argc, char **argv)
 		return 2;
 	setvbuf(stdout, NULL, _IONBF, 0);
 	for (int i = 0; i < atoi(argv[3]); i++)
-		harass_one(atoi(argv[1]), atoi(argv[2]), atof(argv[4]), argv + 5);
+		if (harass_one(atoi(argv[1]), atoi(argv[2]), atof(argv[4]), argv + 5) < 0)
+			break;
 	printf("reached %ld\n", reached);
 	return 0;
 }

@@ -197,7 +197,7 @@ def test_callers_limits(conf, baseline, program):
 def test_signal_loop(conf, baseline, program, whom, number):
     """Line 11b. The caller sends signals in a loop to su, sudo and all that they start: boxed or refused, none outside, none
     longer than the deadline, nothing left."""
-    rounds = host.count(300, 12)
+    rounds = host.count(100, 12)
     result = host.run(tool("harass"), str(int(number)), str(whom), str(rounds), str(DEADLINE), *programs("bob")[program],
                       timeout=rounds * 2 + 30, **as_user("alice"))
     assert "hang" not in result.out and "reached" in result.out, result
@@ -211,7 +211,7 @@ def test_signal_loop(conf, baseline, program, whom, number):
 def test_stop_and_go(conf, baseline):
     """Line 11b. The caller stops and wakes the first process that su starts, as fast as he can: it must not be caught stopped
     in the moment in which it gets out of his reach. All are boxed, su does not wait for ever, no process stays."""
-    rounds = host.count(3000, 150)
+    rounds = host.count(3000, 80)
     result = host.run(tool("harass"), str(int(signal.SIGSTOP)), "2", str(rounds), str(DEADLINE + 2), *programs("bob")["su"],
                       timeout=1000, **as_user("alice"))
     stuck = [pid for pid in host.find("su") if host.status(pid)["State"].startswith("T")]
@@ -229,7 +229,7 @@ def test_keys_during_open(conf, baseline, key):
     child.sendline("stty -echo; ulimit -c 0")
     child.expect("shell> ")
     text = ""
-    for number in range(host.count(200, 12)):
+    for number in range(host.count(100, 12)):
         child.sendline(f"su bob -c '{INSIDE}'; echo done$((1+1))")
         time.sleep(number % 12 * 0.003)
         child.send(key)
