@@ -365,15 +365,15 @@ def test_link_waits_in_home(places, baseline, home, profile, target):
 
 def test_links_wait_in_tmp(places, baseline):
     """Line 5. Links in the host's /tmp and /var/tmp at names that the builder makes do not matter: the box has its own."""
-    links = ["/tmp/work", "/var/tmp/work", "/tmp/krb5cc_attack"]
+    links = ["/tmp/desk", "/var/tmp/desk", "/tmp/krb5cc_attack"]
     for link in links:
         os.symlink(f"{TRAP}/dir", link)
         give(link)
     try:
-        places.nsbox("[profile all]\nusers = *\ntmpfs = /tmp/work\nbind = /usr:/var/tmp/work\n")
+        places.nsbox("[profile all]\nusers = *\ntmpfs = /tmp/desk\nbind = /usr:/var/tmp/desk\n")
         before = picture(TRAP)
-        result = su("alice", "readlink /proc/self/ns/mnt; grep -c ' /tmp/work ' /proc/self/mountinfo; ls /var/tmp/work/bin/env")
-        assert harmless(result) and result.out.split()[1:] == ["1", "/var/tmp/work/bin/env"], result
+        result = su("alice", "readlink /proc/self/ns/mnt; grep -c ' /tmp/desk ' /proc/self/mountinfo; ls /var/tmp/desk/bin/env")
+        assert harmless(result) and result.out.split()[1:] == ["1", "/var/tmp/desk/bin/env"], result
         assert picture(TRAP) == before
     finally:
         for link in links:
