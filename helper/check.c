@@ -215,6 +215,44 @@ static int check_sources(nsb_box *box)
 	return 0;
 }
 
+/* Whether an earlier step mounts something above the place: what is there is seen only when that is done. */
+static bool covered_before(const nsb_plan *plan, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if ((plan->steps[j].op == NSB_OP_MOUNT || plan->steps[j].op == NSB_OP_BIND) &&
+		    strcmp(plan->steps[j].dst, plan->steps[i].dst) != 0 &&
+		    nsb_path_below(plan->steps[i].dst, plan->steps[j].dst))
+			return true;
+	return false;
+}
+
+/* Mount points that the profile's own lines need in the tree. Found here, they refuse the login in the account hook;
+ * found later, sshd would stay connected without a session. */
+static int check_targets(nsb_box *box)
+{
+	NSB_CLOSE int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	NSB_CLOSE int root = nsb_path_open(host, box->plan.root, NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
+
+	if (root < 0)
+		return root;
+	for (size_t i = 0; i < box->plan.n_steps; i++) {
+		const nsb_step *step = &box->plan.steps[i];
+		nsb_error why = { 0 };
+		NSB_CLOSE int fd = -1;
+
+		if ((step->op != NSB_OP_BIND && step->op != NSB_OP_MOUNT) || step->origin.file == NULL ||
+		    (step->flags & NSB_STEP_OPTIONAL) || covered_before(&box->plan, i))
+			continue;
+		fd = nsb_path_open(root, step->dst, 0, NULL, NULL, &why);
+		if (fd == -ENOENT)
+			return nsb_error_set(&box->error, fd,
+					     "%s:%u: %s is missing in the root %s: make it (mkdir -p, or an empty "
+					     "file for a file)",
+					     step->origin.file, step->origin.line, step->dst, box->plan.root);
+	}
+	return 0;
+}
+
 /* A terminal that is a path must be there before it is bound. */
 static int check_terminal(nsb_box *box)
 {
@@ -253,6 +291,8 @@ int check_box(nsb_box *box)
 		r = check_root(&box->plan, box->session.shell, &box->error);
 	if (r == 0)
 		r = check_sources(box);
+	if (r == 0)
+		r = check_targets(box);
 	if (r == 0)
 		r = check_terminal(box);
 	if (r == 0)

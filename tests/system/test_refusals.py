@@ -210,9 +210,23 @@ def test_source_of_a_bind_optional_is_missing(conf, baseline):
 
 
 def test_target_of_a_bind_is_missing(conf, app, baseline):
-    """Found while the box is built: undone, refused."""
+    """Said before anything is built, in the account hook too: sshd would stay connected without a session."""
     conf.nsbox(f"{BOXED}bind = /etc:/nowhere/at/all\n")
-    all_refuse(app, r"/nowhere/at/all.*\(stage (check|build), ENOENT\)", early=False)
+    all_refuse(app, r"nsbox.conf:\d+: /nowhere/at/all is missing in the root /: make it .*\(stage check, ENOENT\)")
+    conf.nsbox(f"{BOXED}tmpfs = /nowhere\n")
+    all_refuse(app, r"nsbox.conf:\d+: /nowhere is missing in the root /.*\(stage check, ENOENT\)")
+    all_work(conf, app)
+
+
+def test_target_of_a_bind_in_a_bind(conf, app, baseline):
+    """A mount point that an earlier line brings is not missing; one that it does not bring is found while building."""
+    os.makedirs("/srv/data/sub", exist_ok=True)
+    conf.nsbox(f"{BOXED}bind = /srv/data:/mnt\nbind = /etc:/mnt/sub\n")
+    result = su(command="ls /mnt/sub/passwd")
+    assert result.rc == 0 and "/mnt/sub/passwd" in result.out, result
+    conf.nsbox(f"{BOXED}bind = /srv/data:/mnt\nbind = /etc:/mnt/other\n")
+    all_refuse(app, r"/mnt/other is missing.*\(stage build, ENOENT\)", early=False)
+    shutil.rmtree("/srv/data")
     all_work(conf, app)
 
 
