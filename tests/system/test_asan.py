@@ -180,7 +180,9 @@ REFUSALS = {
     "configuration": ("[profile all]\nusers = *\nmistake = 1\n" * 3, PERM_DENIED, SERVICE_ERR),
     "root missing": ("[profile all]\nusers = *\nroot = /no/such\nnetwork = loopback\n", PERM_DENIED, SYSTEM_ERR),
     "bind missing": ("[profile all]\nusers = *\nbind = /no/such\nnetwork = loopback\n", PERM_DENIED, SYSTEM_ERR),
-    "target missing": ("[profile all]\nusers = *\nbind = /srv:/no/such/target\nnetwork = loopback\n", SUCCESS, SYSTEM_ERR),
+    "target missing": ("[profile all]\nusers = *\nbind = /srv:/no/such/target\nnetwork = loopback\n", PERM_DENIED, SYSTEM_ERR),
+    "seen by the builder only": ("[profile all]\nusers = *\nbind = /srv:/mnt\nbind = /etc:/mnt/no\nnetwork = loopback\n", SUCCESS,
+                                 SYSTEM_ERR),
     "specifier": ("[profile all]\nusers = *\nbind = %h/../x\nnetwork = loopback\n", PERM_DENIED, SERVICE_ERR),
 }
 

@@ -152,8 +152,11 @@ def test_who_stays_over_ssh(conf, baseline, sshd, how):
 
 def test_everything_stopped(conf, baseline, sshd):
     """Line 21. SIGSTOP to everything in the box, sshd's own child included: when its root process ends, the box does."""
-    process = sshd.popen("alice", "sleep 100 & echo ready; kill -STOP -1; cat")
+    process = sshd.popen("alice", "sleep 100 & echo ready; read go; kill -STOP -1; cat")
     assert process.stdout.readline() == b"ready\n"
+    # only now: sshd's child must have passed the line on before it is stopped
+    process.stdin.write(b"go\n")
+    process.stdin.flush()
     init = init_of(only_box())
     [monitor] = sshd.monitors("alice")
     host.wait_until(lambda: [pid for pid in host.children(monitor) if host.status(pid)["State"].startswith("T")],
