@@ -362,7 +362,6 @@ int mounts_bind_link_target(nsb_box *box, const nsb_step *step)
 	path[n] = '\0';
 	if (!nsb_path_below(path, step->dst))
 		return 0;
-	bind.dst = path;
 	bind.flags &= ~(unsigned)NSB_STEP_NO_SYMLINKS;
 	/* the list of made mounts keeps a pointer to the name, which must outlive this function */
 	bind.dst = strdup(path);

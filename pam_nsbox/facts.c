@@ -11,13 +11,7 @@
 #include "common/fd-util.h"
 #include "common/registry.h"
 #include "common/service-table.h"
-
-static const char *after(const char *text, const char *prefix)
-{
-	size_t length = strlen(prefix);
-
-	return strncmp(text, prefix, length) == 0 ? text + length : NULL;
-}
+#include "common/string-util.h"
 
 int facts_words(int argc, const char **argv, nsb_words *ret, nsb_error *error)
 {
@@ -32,9 +26,9 @@ int facts_words(int argc, const char **argv, nsb_words *ret, nsb_error *error)
 			words.close = true;
 		else if (strcmp(argv[i], "debug") == 0)
 			words.debug = true;
-		else if ((value = after(argv[i], "profile=")) != NULL && *value != '\0')
+		else if ((value = nsb_after_prefix(argv[i], "profile=")) != NULL && *value != '\0')
 			words.profile = value;
-		else if ((value = after(argv[i], "conf=")) != NULL && *value == '/')
+		else if ((value = nsb_after_prefix(argv[i], "conf=")) != NULL && *value == '/')
 			words.conf = value;
 		else
 			return nsb_error_set(error, EINVAL,
