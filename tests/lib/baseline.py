@@ -107,11 +107,11 @@ def utmp_records(path=UTMP):
 
 
 def _loops():
-    """Loop devices are the machine's; those that carry a throw-away host's layer are no test's."""
+    """Loop devices are the machine's; those that carry images in a test cache are other hosts', no test's."""
     found = []
     for backing in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
         file = host.read(backing, "").strip()
-        if file and not re.search(r"/layer-[0-9a-f]+\.img(\.new)?( \(deleted\))?$", file):
+        if file and not re.search(r"/\.test-cache/|/layer-[0-9a-f]+\.img(\.new)?( \(deleted\))?$", file):
             found.append(f"{backing.parts[3]} {file}")
     return sorted(found)
 
