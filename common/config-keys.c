@@ -16,6 +16,8 @@
 #define NEAREST_LENGTH	 32 /* longer words are not mistyped keys */
 #define NEAREST_DISTANCE 3
 #define TMPFS_OPTIONS	 "size= mode= nr_inodes= noexec"
+#define WEIGHT_MAX	 10000
+#define PIDS_MAX	 (4 * 1024 * 1024) /* the kernel's PID_MAX_LIMIT */
 
 /* Whether `path` is `plain`, whatever the number of its slashes. */
 static bool names_path(const char *path, size_t length, const char *plain)
@@ -106,6 +108,19 @@ static int check_mask(const char *word, nsb_error *error)
 	if (r < 0)
 		return r;
 	return nsb_expand_check(word, error);
+}
+
+/* The device of an io_max: it is looked up on the host, before there is a box whose specifiers could be known. */
+static int check_device(const char *word, nsb_error *error)
+{
+	if (strpbrk(word, " \t") != NULL)
+		return nsb_error_set(error, EINVAL, "\"%.128s\" has a blank in it, as no device's path may", word);
+	if (word[0] != '/')
+		return nsb_error_set(error, EINVAL, "\"%.128s\" is not an absolute path", word);
+	if (strchr(word, '%') != NULL)
+		return nsb_error_set(error, EINVAL, "\"%.128s\" has a \"%%\" in it: there are no specifiers here",
+				     word);
+	return check_path(word, strlen(word), error);
 }
 
 /* At most 9 digits, then perhaps k, m or g; 0 would mean "no limit" to tmpfs(5). */
@@ -218,6 +233,13 @@ static const nsb_choice_word devpts_words[] = {
 	{ NULL, 0 },
 };
 
+static const nsb_choice_word cgroup_manager_words[] = {
+	{ "auto", NSB_CGROUP_MANAGER_AUTO },
+	{ "cgroupfs", NSB_CGROUP_MANAGER_CGROUPFS },
+	{ "systemd", NSB_CGROUP_MANAGER_SYSTEMD },
+	{ NULL, 0 },
+};
+
 static const nsb_choice_word network_words[] = {
 	{ "loopback", NSB_NETWORK_LOOPBACK },
 	{ "host", NSB_NETWORK_HOST },
@@ -240,9 +262,14 @@ const nsb_key nsb_keys[] = {
 	  .summary = "Another profile whose settings apply where this one says nothing else." },
 	{ PLACE(on_error), .type = NSB_KEY_ENUM, .fallback = "deny", .choices = on_error_words, .subject = "who",
 	  .summary = "What happens to a login that cannot be boxed: deny, or allow it without a box." },
-	{ PLACE(stop_timeout), .type = NSB_KEY_DURATION, .fallback = "2s", .max = 5 * 60 * 1000, .subject = "who",
-	  .summary = "How long processes may take to end after the logout before they are killed.",
+	{ PLACE(stop_timeout), .type = NSB_KEY_DURATION, .fallback = "2s", .max = 5 * 60 * 1000, .zero = true,
+	  .subject = "who", .summary = "How long processes may take to end after the logout before they are killed.",
 	  .cousin = "TimeoutStopSec=" },
+	{ PLACE(sessions_max), .type = NSB_KEY_COUNT, .fallback = "infinity", .max = 65536, .infinity = true,
+	  .subject = "who", .summary = "The largest number of sessions that a user may have at a time, or infinity." },
+	{ PLACE(runtime_max), .type = NSB_KEY_DURATION, .fallback = "infinity", .max = 366LL * 24 * 60 * 60 * 1000,
+	  .infinity = true, .subject = "who", .summary = "How long a session may last before it is ended, or infinity.",
+	  .cousin = "RuntimeMaxSec=" },
 	{ PLACE(hostname), .type = NSB_KEY_TEMPLATE, .fallback = "%H", .subject = "view",
 	  .summary = "The host name in the box; specifiers as in %H (the host's name) and %u (the user).",
 	  .cousin = "Hostname= (systemd.nspawn)" },
@@ -274,11 +301,45 @@ const nsb_key nsb_keys[] = {
 	{ PLACE(devpts), .type = NSB_KEY_ENUM, .fallback = "auto", .choices = devpts_words, .subject = "view",
 	  .summary = "Terminals: the box's own (private), the host's, or auto: host where the login has a terminal "
 		     "already." },
+	{ PLACE(cgroup_manager), .type = NSB_KEY_ENUM, .fallback = "auto", .choices = cgroup_manager_words,
+	  .subject = "limits",
+	  .summary = "Who makes the control groups: the helper (cgroupfs) or systemd; auto: systemd on its hosts with version 2.",
+	  .cousin = "Delegate=" },
 	{ PLACE(cgroup_parent), .type = NSB_KEY_NAME, .fallback = "nsbox", .slashes = true, .subject = "limits",
-	  .summary = "The control group below which each box gets its own.", .cousin = "Slice=" },
-	{ PLACE(pids_max), .type = NSB_KEY_COUNT, .fallback = "2048", .max = 4 * 1024 * 1024, /* PID_MAX_LIMIT */
+	  .summary = "The control group below which each box gets its own; for the manager cgroupfs.",
+	  .cousin = "Slice=" },
+	{ PLACE(pids_max), .type = NSB_KEY_COUNT, .fallback = "2048", .max = PIDS_MAX, .infinity = true,
 	  .subject = "limits", .summary = "The largest number of processes and threads in a box, or infinity.",
 	  .cousin = "TasksMax=" },
+	{ PLACE(memory_max), .type = NSB_KEY_SIZE, .fallback = "infinity", .infinity = true, .subject = "limits",
+	  .summary = "The most memory a box may have: 512M, 2G, 25% of the machine's, or infinity.",
+	  .cousin = "MemoryMax=" },
+	{ PLACE(memory_high), .type = NSB_KEY_SIZE, .fallback = "infinity", .infinity = true, .subject = "limits",
+	  .summary = "Memory above which a box is slowed down and its memory taken back, or infinity.",
+	  .cousin = "MemoryHigh=" },
+	{ PLACE(swap_max), .type = NSB_KEY_SIZE, .fallback = "infinity", .infinity = true, .zero = true,
+	  .subject = "limits", .summary = "The most swap a box may have: 0, 1G, 10% of the machine's, or infinity.",
+	  .cousin = "MemorySwapMax=" },
+	{ PLACE(cpu_max), .type = NSB_KEY_CPU, .fallback = "infinity", .infinity = true, .subject = "limits",
+	  .summary = "The most CPU time a box may have, in percent of one CPU: 50%, 200%, or infinity.",
+	  .cousin = "CPUQuota=" },
+	{ PLACE(cpu_weight), .type = NSB_KEY_COUNT, .fallback = "100", .max = WEIGHT_MAX, .subject = "limits",
+	  .summary = "The box's share of the CPUs when they are busy, from 1 to 10000.", .cousin = "CPUWeight=" },
+	{ PLACE(cpuset), .type = NSB_KEY_CPUS, .fallback = "", .subject = "limits",
+	  .summary = "The CPUs that a box may use: 0-3,8; empty: all.", .cousin = "AllowedCPUs=" },
+	{ PLACE(io_weight), .type = NSB_KEY_COUNT, .fallback = "100", .max = WEIGHT_MAX, .subject = "limits",
+	  .summary = "The box's share of the disks when they are busy, from 1 to 10000.", .cousin = "IOWeight=" },
+	{ PLACE(io_max), .type = NSB_KEY_IO, .fallback = "", .check = check_device, .subject = "limits",
+	  .summary = "Limits of a disk, one in a line: DEVICE, then any of rbps= wbps= riops= wiops= in a second.",
+	  .cousin = "IOReadBandwidthMax=" },
+	{ PLACE(user_pids_max), .type = NSB_KEY_COUNT, .fallback = "infinity", .max = PIDS_MAX, .infinity = true,
+	  .subject = "limits", .summary = "As pids_max, for all boxes of one user together.", .cousin = "TasksMax=" },
+	{ PLACE(user_memory_max), .type = NSB_KEY_SIZE, .fallback = "infinity", .infinity = true, .subject = "limits",
+	  .summary = "As memory_max, for all boxes of one user together.", .cousin = "MemoryMax=" },
+	{ PLACE(user_cpu_max), .type = NSB_KEY_CPU, .fallback = "infinity", .infinity = true, .subject = "limits",
+	  .summary = "As cpu_max, for all boxes of one user together.", .cousin = "CPUQuota=" },
+	{ PLACE(limits_optional), .type = NSB_KEY_BOOL, .fallback = "no", .subject = "limits",
+	  .summary = "Whether a limit that this kernel cannot set is left out; no: the login is refused." },
 	{ PLACE(network), .type = NSB_KEY_ENUM, .fallback = "loopback", .choices = network_words, .subject = "network",
 	  .summary = "loopback: no network but the box's own lo; host: the host's network.",
 	  .cousin = "PrivateNetwork=" },

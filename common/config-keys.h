@@ -17,8 +17,13 @@ typedef enum nsb_key_type {
 	NSB_KEY_NAME,	  /* one plain word ([A-Za-z0-9._-], not "." or ".."), parts divided by "/" where `slashes` */
 	NSB_KEY_ENUM,	  /* one of `choices` */
 	NSB_KEY_FLAGS,	  /* several words of `choices`, each a bit value */
-	NSB_KEY_COUNT,	  /* integer from 1 to `max`, or "infinity" */
+	NSB_KEY_BOOL,	  /* "yes" or "no" */
+	NSB_KEY_COUNT,	  /* integer from 1 to `max` */
 	NSB_KEY_DURATION, /* "2s", "500ms", "1min 30s", at most `max` ms; a bare number is seconds (systemd.time(7)) */
+	NSB_KEY_SIZE,	  /* bytes, "512M", "1.5G" (powers of 1024; not below 1M), or "12.5%" of what the machine has */
+	NSB_KEY_CPU,	  /* "150%" of one CPU's time */
+	NSB_KEY_CPUS,	  /* numbers of CPUs and ranges: "0-3,5" or "0-3 5" */
+	NSB_KEY_IO,	  /* list, one item a line: "DEVICE rbps=10M wbps=5M riops=100 wiops=100" (powers of 1000) */
 } nsb_key_type;
 
 typedef struct nsb_choice_word {
@@ -35,8 +40,11 @@ typedef struct nsb_key {
 	long long required;		/* FLAGS: bits that cannot be left out ... */
 	const char *required_why;	/* ... and the sentence that says why */
 	long long max;			/* COUNT: the largest number; DURATION: in milliseconds */
+	bool infinity;			/* COUNT, DURATION, SIZE, CPU: "infinity" is a value */
+	bool zero;			/* DURATION, SIZE: 0 is a value */
 	bool slashes;			/* NAME: several parts divided by "/" */
-	/* What a word must be beyond its type, or NULL: 0 or -EINVAL with a sentence (without the key's name). */
+	/* What a word (IO: the device) must be beyond its type, or NULL: 0 or -EINVAL with a sentence (without the
+	 * key's name). */
 	int (*check)(const char *word, nsb_error *error);
 	bool profile_only;   /* not allowed in [defaults], not inherited: users, services, from, inherits */
 	const char *subject; /* heading in nsbox.conf and its manual: "who", "view", "limits", "network" */

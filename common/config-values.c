@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From the text right of "=" to a value: one function per type of key, chosen by nsb_key_apply(). */
+/* From the text right of "=" to a value: one function per type of key, chosen by nsb_key_apply(). What a number with a
+ * unit means is in config-amounts.c. */
 #include "common/config-keys.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "common/config-amounts.h"
 #include "common/expand.h"
 #include "common/fd-util.h"
 #include "common/string-util.h"
@@ -95,6 +97,15 @@ static int take_text(const char *value, char **ret, nsb_error *error)
 				     more);
 	*ret = nsb_steal_pointer(&text);
 	return 0;
+}
+
+/* One text with blanks, which reads as well without quotes: "1min 30s", "0-3 5". */
+static int take_phrase(const char *value, char **ret, nsb_error *error)
+{
+	if (strchr(value, '"') != NULL)
+		return take_text(value, ret, error);
+	*ret = strdup(value);
+	return *ret != NULL ? 0 : -ENOMEM;
 }
 
 static int add_item(nsb_list *list, char **item, nsb_origin at)
@@ -251,104 +262,77 @@ static int apply_flags(const nsb_key *key, const char *value, uint64_t *place, n
 	return 0;
 }
 
-static int apply_count(const nsb_key *key, const char *value, int64_t *place, nsb_error *error)
+static int apply_bool(const char *value, bool *place, nsb_error *error)
 {
-	NSB_FREE char *text = NULL;
-	uint64_t count;
+	NSB_FREE char *word = NULL;
 	int r;
 
-	r = take_text(value, &text, error);
+	r = take_text(value, &word, error);
 	if (r < 0)
 		return r;
-	if (strcmp(text, "infinity") == 0) {
-		*place = NSB_INFINITY;
-		return 0;
-	}
-	if (nsb_parse_u64(text, (uint64_t)key->max, &count) < 0 || count == 0)
-		return nsb_error_set(error, EINVAL, "\"%.128s\" is neither a number from 1 to %lld nor \"infinity\"",
-				     text, key->max);
-	*place = (int64_t)count;
+	if (strcmp(word, "yes") != 0 && strcmp(word, "no") != 0)
+		return nsb_error_set(error, EINVAL, "\"%.128s\" is neither \"yes\" nor \"no\"", word);
+	*place = word[0] == 'y';
 	return 0;
 }
 
-/* Milliseconds of a unit; 0 if there is no such unit. The words are those of systemd.time(7). */
-static int64_t unit_milliseconds(const char *unit, size_t length)
-{
-	static const struct {
-		const char *words;
-		int64_t milliseconds;
-	} units[] = {
-		{ " ms msec ", 1 },
-		{ " s sec second seconds ", 1000 },
-		{ " m min minute minutes ", 60 * 1000 },
-		{ " h hr hour hours ", 60 * 60 * 1000 },
-	};
-	char wanted[16];
-
-	if (length == 0 || length > sizeof(wanted) - 3)
-		return 0;
-	snprintf(wanted, sizeof(wanted), " %.*s ", (int)length, unit);
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strstr(units[i].words, wanted) != NULL)
-			return units[i].milliseconds;
-	return 0;
-}
-
-/* -EINVAL: no duration; -ERANGE: beyond `max`. */
-static int parse_duration(const char *text, int64_t max, int64_t *ret)
-{
-	int64_t sum = 0, number, unit;
-	bool first = true, too_long = false;
-
-	for (text += strspn(text, " \t"); first || *text != '\0'; first = false) {
-		size_t digits = strspn(text, "0123456789"), letters;
-
-		if (digits == 0 || digits > 18)
-			return digits == 0 ? -EINVAL : -ERANGE;
-		number = 0;
-		for (size_t i = 0; i < digits; i++)
-			number = number * 10 + (text[i] - '0');
-		text += digits;
-		text += strspn(text, " \t");
-		letters = strspn(text, "abcdefghijklmnopqrstuvwxyz");
-		unit = first && *text == '\0' ? 1000 : unit_milliseconds(text, letters);
-		if (unit == 0)
-			return -EINVAL;
-		/* a word that is wrong is told before a sum that is too long */
-		if (number > max / unit || number * unit > max - sum)
-			too_long = true;
-		else
-			sum += number * unit;
-		text += letters;
-		text += strspn(text, " \t");
-	}
-	if (too_long)
-		return -ERANGE;
-	*ret = sum;
-	return 0;
-}
-
-static int apply_duration(const nsb_key *key, const char *value, int64_t *place, nsb_error *error)
+static int apply_amount(const nsb_key *key, const char *value, int64_t *place, nsb_error *error)
 {
 	NSB_FREE char *text = NULL;
-	int64_t duration = 0;
 	int r;
 
-	/* "1min 30s" reads as well without quotes */
-	if (strchr(value, '"') != NULL)
-		r = take_text(value, &text, error);
-	else
-		r = (text = strdup(value)) != NULL ? 0 : -ENOMEM;
+	r = key->type == NSB_KEY_DURATION ? take_phrase(value, &text, error) : take_text(value, &text, error);
+	return r < 0 ? r : nsb_parse_amount(key, text, place, error);
+}
+
+static int apply_cpus(const char *value, char **place, nsb_error *error)
+{
+	NSB_FREE char *text = NULL;
+	char *list = NULL;
+	int r;
+
+	r = take_phrase(value, &text, error);
+	if (r == 0)
+		r = nsb_parse_cpus(text, &list, error);
 	if (r < 0)
 		return r;
-	r = strcmp(text, "infinity") == 0 ? -ERANGE : parse_duration(text, key->max, &duration);
-	if (r == -ERANGE)
-		return nsb_error_set(error, EINVAL, "\"%.128s\" is too long: at most %llds are allowed", text,
-				     key->max / 1000);
-	if (r < 0)
-		return nsb_error_set(error, EINVAL, "\"%.128s\" is no duration like 2s, 500ms or \"1min 30s\"", text);
-	*place = duration;
+	free(*place);
+	*place = list;
 	return 0;
+}
+
+/* The line's one item: a device and what it may do. */
+static int apply_io(const nsb_key *key, const char *value, nsb_origin at, nsb_list *list, nsb_error *error)
+{
+	NSB_FREE char *device = NULL, *item = NULL;
+	nsb_io_limits limits = { 0 };
+	char text[128];
+	int r;
+
+	r = next_word(&value, &device, error);
+	if (r <= 0)
+		return r;
+	r = key->check(device, error);
+	if (r < 0)
+		return r;
+	for (;;) {
+		NSB_FREE char *word = NULL;
+
+		r = next_word(&value, &word, error);
+		if (r > 0)
+			r = nsb_parse_io_limit(word, &limits, error);
+		else if (r == 0)
+			break;
+		if (r < 0)
+			return r;
+	}
+	nsb_format_io_limits(&limits, text);
+	if (text[0] == '\0')
+		return nsb_error_set(
+			error, EINVAL,
+			"no limit stands behind \"%.256s\": at least one of rbps= wbps= riops= wiops= must", device);
+	item = nsb_format("%s%s", device, text);
+	return item != NULL ? add_item(list, &item, at) : -ENOMEM;
 }
 
 int nsb_key_apply(const nsb_key *key, const char *value, nsb_origin at, nsb_settings *settings, nsb_error *error)
@@ -376,11 +360,20 @@ int nsb_key_apply(const nsb_key *key, const char *value, nsb_origin at, nsb_sett
 	case NSB_KEY_FLAGS:
 		r = apply_flags(key, value, place, &why);
 		break;
-	case NSB_KEY_COUNT:
-		r = apply_count(key, value, place, &why);
+	case NSB_KEY_BOOL:
+		r = apply_bool(value, place, &why);
 		break;
+	case NSB_KEY_COUNT:
 	case NSB_KEY_DURATION:
-		r = apply_duration(key, value, place, &why);
+	case NSB_KEY_SIZE:
+	case NSB_KEY_CPU:
+		r = apply_amount(key, value, place, &why);
+		break;
+	case NSB_KEY_CPUS:
+		r = apply_cpus(value, place, &why);
+		break;
+	case NSB_KEY_IO:
+		r = apply_io(key, value, at, place, &why);
 		break;
 	}
 	if (r == -EINVAL)

@@ -192,7 +192,7 @@ static int check_value(parser *p, const nsb_key *key, const char *value)
 
 static bool is_list(const nsb_key *key)
 {
-	return key->type == NSB_KEY_WORDS || key->type == NSB_KEY_PATHS;
+	return key->type == NSB_KEY_WORDS || key->type == NSB_KEY_PATHS || key->type == NSB_KEY_IO;
 }
 
 static int add_assignment(parser *p, const nsb_key *key, const char *value)

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NSB_INFINITY INT64_MAX /* a count or duration without limit */
+#define NSB_INFINITY	   INT64_MAX /* a count, size or duration without limit */
+#define NSB_WEIGHT_DEFAULT 100	     /* what the kernel gives to a group that says nothing */
 
 /* Where something stands in the configuration. `file` is owned by the nsb_config it comes from; NULL: built in. */
 typedef struct nsb_origin {
@@ -24,6 +25,11 @@ typedef struct nsb_list {
 typedef enum nsb_on_error { NSB_ON_ERROR_DENY, NSB_ON_ERROR_ALLOW } nsb_on_error;
 typedef enum nsb_private_tmp { NSB_PRIVATE_TMP_SESSION, NSB_PRIVATE_TMP_NO } nsb_private_tmp;
 typedef enum nsb_devpts { NSB_DEVPTS_AUTO, NSB_DEVPTS_PRIVATE, NSB_DEVPTS_HOST } nsb_devpts;
+typedef enum nsb_cgroup_manager {
+	NSB_CGROUP_MANAGER_AUTO,
+	NSB_CGROUP_MANAGER_CGROUPFS,
+	NSB_CGROUP_MANAGER_SYSTEMD,
+} nsb_cgroup_manager;
 typedef enum nsb_network { NSB_NETWORK_LOOPBACK, NSB_NETWORK_HOST } nsb_network;
 
 typedef struct nsb_settings {
@@ -44,9 +50,21 @@ typedef struct nsb_settings {
 	nsb_list mask;			       /* absolute paths */
 	int private_tmp;		       /* nsb_private_tmp */
 	int devpts;			       /* nsb_devpts */
-	/* limits */
+	int64_t sessions_max;		       /* of one user at a time; NSB_INFINITY: no limit */
+	int64_t runtime_max;		       /* milliseconds; NSB_INFINITY: no limit */
+	/* limits of one box; NSB_INFINITY: no limit */
+	int cgroup_manager;  /* nsb_cgroup_manager */
 	char *cgroup_parent; /* relative path below each cgroup tree */
-	int64_t pids_max;    /* processes and threads; NSB_INFINITY: no limit */
+	int64_t pids_max;    /* processes and threads */
+	/* bytes; negative: hundredths of a percent of the machine's memory (swap_max: of its swap) */
+	int64_t memory_max, memory_high, swap_max;
+	int64_t cpu_max;	       /* microseconds of CPU time in a second: 1500000 is "150%" */
+	int64_t cpu_weight, io_weight; /* 1 to 10000; NSB_WEIGHT_DEFAULT: nothing is set */
+	char *cpuset;		       /* "0-3,8"; "": all */
+	nsb_list io_max;	       /* each item "DEVICE rbps=N wbps=N riops=N wiops=N", any of them, N a number */
+	/* limits of all boxes of one user together */
+	int64_t user_pids_max, user_memory_max, user_cpu_max;
+	bool limits_optional; /* a limit whose controller is missing is left out */
 	/* network */
 	int network;	    /* nsb_network */
 	bool network_named; /* the profile (or what it inherits) names the key itself */

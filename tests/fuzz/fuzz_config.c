@@ -56,6 +56,48 @@ static void expand_list(const nsb_list *list)
 		expand(list->items[i], true);
 }
 
+/* NSB_INFINITY, a share of the machine in hundredths of a percent, or a number of bytes. */
+static void check_size(int64_t size, int64_t least)
+{
+	must(size >= -10000 && (size < 0 || size >= 1024 * 1024 || size == least));
+}
+
+static void check_cpu(int64_t cpu)
+{
+	must(cpu == NSB_INFINITY || (cpu >= 10000 && cpu <= 10000000000));
+}
+
+/* What the plan takes for granted: a device and at least one limit, blanks between and no others. */
+static void check_io(const char *item)
+{
+	const char *at = strchr(item, ' ');
+
+	must(item[0] == '/' && at != NULL);
+	for (; at != NULL; at = strchr(at + 1, ' ')) {
+		const char *number = strchr(at, '=');
+
+		must(number != NULL && number[1] >= '1' && number[1] <= '9');
+	}
+}
+
+static void check_limits(const nsb_settings *settings)
+{
+	must(settings->sessions_max >= 1 && settings->runtime_max >= 1);
+	must(settings->pids_max >= 1 && settings->user_pids_max >= 1);
+	check_size(settings->memory_max, NSB_INFINITY);
+	check_size(settings->memory_high, NSB_INFINITY);
+	check_size(settings->swap_max, 0);
+	check_size(settings->user_memory_max, NSB_INFINITY);
+	check_cpu(settings->cpu_max);
+	check_cpu(settings->user_cpu_max);
+	must(settings->cpu_weight >= 1 && settings->cpu_weight <= 10000);
+	must(settings->io_weight >= 1 && settings->io_weight <= 10000);
+	must(strlen(settings->cpuset) <= 1024);
+	must(strspn(settings->cpuset, "0123456789,-") == strlen(settings->cpuset));
+	for (size_t i = 0; i < settings->io_max.n; i++)
+		check_io(settings->io_max.items[i]);
+}
+
 static void try_profile(const nsb_config *config, const nsb_section *profile, int good)
 {
 	nsb_settings settings = { 0 };
@@ -77,7 +119,8 @@ static void try_profile(const nsb_config *config, const nsb_section *profile, in
 	expand_list(&settings.bind_optional);
 	expand_list(&settings.tmpfs);
 	expand_list(&settings.mask);
-	must(settings.pids_max >= 1 && settings.stop_timeout >= 0 && settings.stop_timeout <= 300000);
+	check_limits(&settings);
+	must(settings.stop_timeout >= 0 && settings.stop_timeout <= 300000);
 	must(settings.services.n > 0 && settings.cgroup_parent[0] != '/');
 	nsb_settings_done(&settings);
 }

@@ -117,7 +117,8 @@ static void syntax(void **state)
 		{ P "pid_max = 3", "x:3: there is no key \"pid_max\"; the nearest is \"pids_max\"" },
 		{ P "usres = 3", "x:3: there is no key \"usres\"; the nearest is \"users\"" },
 		{ P "form = 3", "x:3: there is no key \"form\"; the nearest is \"from\"" },
-		{ P "memory_max = 3", "x:3: there is no key \"memory_max\"" },
+		{ P "color = 3", "x:3: there is no key \"color\"" },
+		{ P "memory_mx = 3G", "x:3: there is no key \"memory_mx\"; the nearest is \"memory_max\"" },
 		{ P "Network = host", "x:3: there is no key \"Network\"; the nearest is \"network\"" },
 		{ P "\"network\" = host", "x:3: there is no key \"\"network\"\"; the nearest is \"network\"" },
 		{ P "pids_max = 3\nroot = host\npids_max = 4", "x:5: pids_max is set already in x:3" },
@@ -445,6 +446,46 @@ static void good_values(void **state)
 	}
 }
 
+/* What each kind of number takes and refuses: test_config_amounts.c. */
+static void limit_faults(void **state)
+{
+	static const fault faults[] = {
+		{ P "memory_max = 512", "x:3: memory_max: \"512\" is less than 1M: did you forget the unit?" },
+		{ P "cpuset = 0\ncpuset = 1", "x:4: cpuset is set already in x:3" },
+		{ P "limits_optional =", "x:3: limits_optional: the value is missing" },
+		{ P "io_max = /dev/sda rbps=1\nio_max = /dev/sda \"",
+		  "x:4: io_max: the quote in \"\"\" is not closed" },
+	};
+
+	(void)state;
+	expect_faults(faults, COUNT(faults));
+}
+
+static void good_io_and_words(void **state)
+{
+	nsb_config *config = read_good("[defaults]\nio_max = /dev/sda rbps=10M\nlimits_optional = \"yes\"\n" P
+				       "io_max =\nio_max = /dev/sda wiops=1.5K wbps=5000 riops=100 rbps=1G # x\n"
+				       "io_max = \"/srv/data\" \"wbps=1000000T\"\nio_max = / riops=4294967294\n"
+				       "cgroup_manager = systemd\n[profile q]\nusers = a\ncgroup_manager = cgroupfs\n"
+				       "limits_optional = no\n");
+	nsb_settings s = settings_of(config, "p");
+
+	(void)state;
+	assert_list(&s.io_max, "</dev/sda rbps=10000000> "
+			       "</dev/sda rbps=1000000000 wbps=5000 riops=100 wiops=1500> "
+			       "</srv/data wbps=1000000000000000000> </ riops=4294967294>");
+	assert_int_equal(s.io_max.origins[0].line, 2);
+	assert_int_equal(s.io_max.origins[1].line, 7);
+	assert_true(s.limits_optional);
+	assert_int_equal(s.cgroup_manager, NSB_CGROUP_MANAGER_SYSTEMD);
+	nsb_settings_done(&s);
+	s = settings_of(config, "q");
+	assert_false(s.limits_optional);
+	assert_int_equal(s.cgroup_manager, NSB_CGROUP_MANAGER_CGROUPFS);
+	nsb_settings_done(&s);
+	nsb_config_free(config);
+}
+
 /* All problems at once, in the order of the lines; nothing after one is lost. */
 static void all_at_once(void **state)
 {
@@ -552,8 +593,23 @@ static void check_builtin(const nsb_settings *s)
 	assert_list(&s->mask, "");
 	assert_int_equal(s->private_tmp, NSB_PRIVATE_TMP_SESSION);
 	assert_int_equal(s->devpts, NSB_DEVPTS_AUTO);
+	assert_true(s->sessions_max == NSB_INFINITY);
+	assert_true(s->runtime_max == NSB_INFINITY);
+	assert_int_equal(s->cgroup_manager, NSB_CGROUP_MANAGER_AUTO);
 	assert_string_equal(s->cgroup_parent, "nsbox");
 	assert_int_equal(s->pids_max, 2048);
+	assert_true(s->memory_max == NSB_INFINITY);
+	assert_true(s->memory_high == NSB_INFINITY);
+	assert_true(s->swap_max == NSB_INFINITY);
+	assert_true(s->cpu_max == NSB_INFINITY);
+	assert_int_equal(s->cpu_weight, NSB_WEIGHT_DEFAULT);
+	assert_string_equal(s->cpuset, "");
+	assert_int_equal(s->io_weight, NSB_WEIGHT_DEFAULT);
+	assert_list(&s->io_max, "");
+	assert_true(s->user_pids_max == NSB_INFINITY);
+	assert_true(s->user_memory_max == NSB_INFINITY);
+	assert_true(s->user_cpu_max == NSB_INFINITY);
+	assert_false(s->limits_optional);
 	assert_int_equal(s->network, NSB_NETWORK_LOOPBACK);
 	assert_false(s->network_named);
 }
@@ -629,6 +685,14 @@ static void failed_value_changes_nothing(void **state)
 	assert_int_equal(nsb_key_apply(nsb_key_find("hostname"), "a", at, &s, &error), 0);
 	assert_int_equal(nsb_key_apply(nsb_key_find("hostname"), "%", at, &s, &error), -EINVAL);
 	assert_string_equal(s.hostname, "a");
+	assert_int_equal(nsb_key_apply(nsb_key_find("io_max"), "/d rbps=1 wbps=x", at, &s, &error), -EINVAL);
+	assert_list(&s.io_max, "");
+	assert_int_equal(nsb_key_apply(nsb_key_find("cpuset"), "3", at, &s, &error), 0);
+	assert_int_equal(nsb_key_apply(nsb_key_find("cpuset"), "4 x", at, &s, &error), -EINVAL);
+	assert_string_equal(s.cpuset, "3");
+	assert_int_equal(nsb_key_apply(nsb_key_find("memory_max"), "5M", at, &s, &error), 0);
+	assert_int_equal(nsb_key_apply(nsb_key_find("memory_max"), "5", at, &s, &error), -EINVAL);
+	assert_int_equal(s.memory_max, 5 << 20);
 	/* the first sentence stays */
 	assert_non_null(strstr(error.words, "mask: "));
 	nsb_settings_done(&s);
@@ -763,7 +827,8 @@ static void no_memory(void **state)
 {
 	static const char text[] =
 		"[defaults]\nmask = /a /b\n[profile a]\nusers = x y\ninherits = b\nhostname = \"q r\"\n"
-		"stop_timeout = 1s\n[profile b]\nusers=\nnamespaces = mount pid\npids_max = 3\n";
+		"stop_timeout = 1s\n[profile b]\nusers=\nnamespaces = mount pid\npids_max = 3\n"
+		"memory_max = 1G\ncpuset = 0 2\nio_max = /dev/sda rbps=1M\nlimits_optional = yes\n";
 	nsb_settings s = { 0 };
 	nsb_config *config;
 	int n, r;
@@ -827,15 +892,27 @@ static void no_memory_for_problems(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(syntax),	   cmocka_unit_test(inheritance_faults),
-		cmocka_unit_test(values_of_lists), cmocka_unit_test(values_of_others),
-		cmocka_unit_test(good_syntax),	   cmocka_unit_test(good_values),
-		cmocka_unit_test(all_at_once),	   cmocka_unit_test(many),
-		cmocka_unit_test(several_files),   cmocka_unit_test(builtin_values),
-		cmocka_unit_test(precedence),	   cmocka_unit_test(failed_value_changes_nothing),
-		cmocka_unit_test(key_table),	   cmocka_unit_test(nearest),
-		cmocka_unit_test(shipped_file),	   cmocka_unit_test(shipped_example),
-		cmocka_unit_test(no_memory),	   cmocka_unit_test(no_memory_for_problems),
+		cmocka_unit_test(syntax),
+		cmocka_unit_test(inheritance_faults),
+		cmocka_unit_test(values_of_lists),
+		cmocka_unit_test(values_of_others),
+		cmocka_unit_test(good_syntax),
+		cmocka_unit_test(good_values),
+		cmocka_unit_test(limit_faults),
+
+		cmocka_unit_test(good_io_and_words),
+		cmocka_unit_test(all_at_once),
+		cmocka_unit_test(many),
+		cmocka_unit_test(several_files),
+		cmocka_unit_test(builtin_values),
+		cmocka_unit_test(precedence),
+		cmocka_unit_test(failed_value_changes_nothing),
+		cmocka_unit_test(key_table),
+		cmocka_unit_test(nearest),
+		cmocka_unit_test(shipped_file),
+		cmocka_unit_test(shipped_example),
+		cmocka_unit_test(no_memory),
+		cmocka_unit_test(no_memory_for_problems),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
