@@ -23,4 +23,7 @@ int plan_expand(planner *p, const char *text, bool as_path, char **ret);
 /* The steps that the profile's own lines ask for: tmpfs, bind, bind_ro, bind_optional, mask. */
 int plan_wishes(planner *p);
 
+/* The box's control group and its limits. */
+int plan_limits(planner *p);
+
 #endif

@@ -5,8 +5,10 @@
 #include "common/plan.h"
 
 static const char *const op_names[NSB_OP_MAX] = {
+	[NSB_OP_SESSIONS] = "sessions",
 	[NSB_OP_REGISTER] = "register",
 	[NSB_OP_CGROUP] = "cgroup",
+	[NSB_OP_LIMIT] = "limit",
 	[NSB_OP_SPAWN] = "spawn",
 	[NSB_OP_CGROUP_ENTER] = "enter-cgroup",
 	[NSB_OP_ASSERT] = "assert-namespace",

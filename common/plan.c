@@ -162,8 +162,9 @@ static int decide(planner *p)
 		  (host_terminals ? NSB_VIEW_HOST_TERMINALS : NSB_VIEW_OWN_TERMINALS) |
 		  (plan->namespaces & CLONE_NEWIPC ? NSB_VIEW_OWN_IPC : NSB_VIEW_HOST_IPC) |
 		  (plan->namespaces & CLONE_NEWNET ? NSB_VIEW_OWN_NETWORK : 0);
-	plan->pids_max = s->pids_max;
+	plan->cgroup_manager = s->cgroup_manager;
 	plan->stop_timeout = s->stop_timeout;
+	plan->runtime_max = s->runtime_max;
 	plan->record = (nsb_service_traits(p->session->service) & NSB_SERVICE_NO_RECORD) == 0;
 	r = plan_expand(p, plan->root_is_host ? "/" : s->root, true, &plan->root);
 	if (r == 0)
@@ -181,19 +182,22 @@ static int decide(planner *p)
 
 static int plan_host(planner *p)
 {
-	NSB_FREE char *limit =
-		p->plan->pids_max == NSB_INFINITY ? strdup("max") : nsb_format("%lld", (long long)p->plan->pids_max);
-	NSB_FREE char *group = nsb_format("%s/%s", p->plan->cgroup_parent, p->session->id);
-	int r;
+	NSB_FREE char *sessions = nsb_format("%lld", (long long)p->settings->sessions_max);
+	int r = 0;
 
-	if (limit == NULL || group == NULL)
+	if (sessions == NULL)
 		return -ENOMEM;
 	p->stage = NSB_STAGE_HOST;
-	r = plan_add(p, (nsb_step){ .op = NSB_OP_REGISTER,
-				    .dst = (char *)p->session->id,
-				    .why = "whoever finds the entry without its lock cleans up" });
+	if (p->settings->sessions_max != NSB_INFINITY)
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_SESSIONS,
+					    .data = sessions,
+					    .why = "sessions of the user, counted before another one is added" });
 	if (r == 0)
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_CGROUP, .dst = group, .data = limit, .why = "process limit" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_REGISTER,
+					    .dst = (char *)p->session->id,
+					    .why = "whoever finds the entry without its lock cleans up" });
+	if (r == 0)
+		r = plan_limits(p);
 	p->stage = NSB_STAGE_SPAWN;
 	if (r == 0)
 		r = plan_add(p,

@@ -21,8 +21,10 @@
 /* What a step does. One row each in helper/build.c (how it is run and undone) and in plan-text.c (how it is told). */
 typedef enum nsb_op {
 	/* on the host, each with an undo */
+	NSB_OP_SESSIONS, /* data: how many sessions the user may have, this one counted */
 	NSB_OP_REGISTER, /* entry and lock in /run/nsbox */
-	NSB_OP_CGROUP,	 /* dst: parent, data: pids limit */
+	NSB_OP_CGROUP,	 /* src: group below which boxes are made, dst: the box's below that, in each tree needed */
+	NSB_OP_LIMIT,	 /* src: configuration key, dst: group as above, data: value (limit-table.h) */
 	/* the border */
 	NSB_OP_SPAWN, /* one clone3(2) with all namespaces */
 	/* inside the new namespaces */
@@ -81,6 +83,8 @@ typedef struct nsb_step {
 	nsb_origin origin; /* of the configuration line; file NULL: the default view */
 } nsb_step;
 
+#define NSB_USER_GROUP "user-" /* UID: the name of the group above all boxes of a user */
+
 typedef struct nsb_plan {
 	nsb_step *steps; /* in the order of execution */
 	size_t n_steps;
@@ -89,8 +93,9 @@ typedef struct nsb_plan {
 	char *terminal; /* path of the terminal the application brings; NULL if it makes its own */
 	char *root;	/* directory; "/" for the host */
 	char *cgroup_parent;
-	int64_t pids_max;
+	int cgroup_manager;   /* nsb_cgroup_manager */
 	int64_t stop_timeout; /* ms */
+	int64_t runtime_max;  /* ms; NSB_INFINITY: no end */
 	char *hostname;
 	bool record;	    /* a utmp record is written */
 	char **environment; /* "NAME=VALUE" to set, "NAME" to unset, in the session */

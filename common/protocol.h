@@ -4,7 +4,7 @@
  * length that its head states; strings are counted, bounded and free of NUL; anything else is -EPROTO.
  *
  *   app -> helper   request
- *   helper -> app   answer (with the pidfd of PID 1 and, on cgroup v1, the box's open `tasks` file)
+ *   helper -> app   answer (with the pidfd of PID 1 and, in each control group tree, the file that takes it into the box)
  *   app -> helper   JOINED
  *   monitor -> app  COMMITTED
  *   app -> monitor  LEAVE
@@ -21,7 +21,7 @@
 #define NSB_PROTOCOL_VERSION 1
 #define NSB_MESSAGE_MAX	     16384 /* bytes in one message */
 #define NSB_LIST_MAX	     64	   /* strings in one list */
-#define NSB_ANSWER_FDS_MAX   4
+#define NSB_ANSWER_FDS_MAX   8
 
 /* The app gives up at NSB_MODULE_DEADLINE, the helper before it, so that the helper's undo comes first. Milliseconds.
  */

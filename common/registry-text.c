@@ -17,6 +17,7 @@ typedef enum field_type {
 	FIELD_INODES,
 	FIELD_PROCESSES, /* repeats; counted in n_members */
 	FIELD_PATHS,	 /* repeats; counted in n_cgroups */
+	FIELD_LIMITS,	 /* repeats; counted in n_limits */
 } field_type;
 
 typedef struct field {
@@ -54,6 +55,8 @@ static const field fields[] = {
 	OTHER(monitor, FIELD_PROCESS),
 	OTHER(members, FIELD_PROCESSES),
 	OTHER(cgroups, FIELD_PATHS),
+	STRING(scope),
+	OTHER(limits, FIELD_LIMITS),
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 #define N_INODES (sizeof(((nsb_entry *)0)->inodes) / sizeof(uint64_t))
@@ -69,6 +72,16 @@ static int check_string(const char *text)
 static int format_process(FILE *out, const char *name, const nsb_process *process)
 {
 	return fprintf(out, "%s %d %" PRIu64 "\n", name, (int)process->pid, process->start);
+}
+
+static int format_strings(FILE *out, const char *name, const char *at, size_t size, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (check_string(at + i * size) < 0)
+			return -EINVAL;
+		fprintf(out, "%s %s\n", name, at + i * size);
+	}
+	return 0;
 }
 
 static int format_field(FILE *out, const field *f, const nsb_entry *entry)
@@ -101,12 +114,9 @@ static int format_field(FILE *out, const field *f, const nsb_entry *entry)
 			format_process(out, f->name, &entry->members[i]);
 		break;
 	case FIELD_PATHS:
-		for (size_t i = 0; i < entry->n_cgroups; i++) {
-			if (check_string(entry->cgroups[i]) < 0)
-				return -EINVAL;
-			fprintf(out, "%s %s\n", f->name, entry->cgroups[i]);
-		}
-		break;
+		return format_strings(out, f->name, at, sizeof(entry->cgroups[0]), entry->n_cgroups);
+	case FIELD_LIMITS:
+		return format_strings(out, f->name, at, sizeof(entry->limits[0]), entry->n_limits);
 	}
 	return 0;
 }
@@ -209,6 +219,10 @@ static int parse_field(const field *f, const char *value, nsb_entry *entry)
 		if (entry->n_cgroups >= NSB_ENTRY_CGROUPS_MAX || value[0] != '/')
 			return -EBADMSG;
 		return parse_string(value, entry->cgroups[entry->n_cgroups++], sizeof(entry->cgroups[0]));
+	case FIELD_LIMITS:
+		if (entry->n_limits >= NSB_ENTRY_LIMITS_MAX)
+			return -EBADMSG;
+		return parse_string(value, entry->limits[entry->n_limits++], sizeof(entry->limits[0]));
 	}
 	return -EBADMSG;
 }

@@ -11,9 +11,11 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/protocol.h"
 #include "common/registry-text.h"
 
 /* A half-made entry: "." and the id, so that it sorts and reads as one. */
@@ -286,4 +288,68 @@ int nsb_process_open(const nsb_process *process)
 	if (nsb_process_start(process->pid) != process->start)
 		return -ESRCH;
 	return nsb_steal_fd(&fd);
+}
+
+/* ---- how many sessions a user has ---- */
+
+int nsb_registry_lock_user(int boxes, uid_t uid, int64_t deadline, int *ret)
+{
+	NSB_CLOSE int fd = openat(boxes, "../users", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* one byte for each user: they do not wait for each other */
+	struct flock place = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)uid, .l_len = 1 };
+
+	if (fd < 0)
+		return -errno;
+	while (fcntl(fd, F_OFD_SETLK, &place) < 0) {
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return -errno;
+		if (nsb_now() >= deadline)
+			return -ETIMEDOUT;
+		nanosleep(&(struct timespec){ .tv_nsec = 2 * 1000 * 1000 }, NULL);
+	}
+	*ret = nsb_steal_fd(&fd);
+	return 0;
+}
+
+int nsb_registry_count(int boxes, uid_t uid, size_t *ret)
+{
+	NSB_FREE char(*ids)[NSB_ID_LENGTH + 8] = NULL;
+	NSB_FREE nsb_entry *entry = malloc(sizeof(*entry));
+	size_t n = 0, found = 0;
+	int r = entry == NULL ? -ENOMEM : nsb_registry_list(boxes, &ids, &n);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (ids[i][0] != '.' && nsb_registry_read(boxes, ids[i], entry) == 0 && entry->uid == uid &&
+		    strcmp(entry->state, NSB_STATE_DYING) != 0 && nsb_registry_holder(boxes, ids[i]) > 0)
+			found++;
+	*ret = found;
+	return 0;
+}
+
+/* ---- the group of nsbox.service ---- */
+
+int nsb_registry_set_base(const char *path, nsb_error *error)
+{
+	NSB_CLOSE int run = open_private(AT_FDCWD, NSB_RUNDIR, NSB_RUNDIR, true, error);
+	NSB_CLOSE int fd = -1;
+	int r;
+
+	if (run < 0)
+		return run;
+	fd = openat(run, "cgroup.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	r = fd < 0 ? -errno : nsb_write_all(fd, path, strlen(path));
+	if (r == 0 && renameat(run, "cgroup.new", run, "cgroup") < 0)
+		r = -errno;
+	return r < 0 ? nsb_error_set(error, r, "cannot write " NSB_RUNDIR "/cgroup: %s", strerror(-r)) : 0;
+}
+
+int nsb_registry_base(char *buffer, size_t size)
+{
+	ssize_t n = nsb_read_text_at(AT_FDCWD, NSB_RUNDIR "/cgroup", buffer, size);
+
+	if (n < 0)
+		return (int)n;
+	return n > 1 && buffer[0] == '/' && strstr(buffer, "/..") == NULL ? 0 : -EBADMSG;
 }

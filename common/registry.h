@@ -24,7 +24,8 @@
 #endif
 
 #define NSB_ENTRY_VERSION     1
-#define NSB_ENTRY_CGROUPS_MAX 4
+#define NSB_ENTRY_CGROUPS_MAX 8
+#define NSB_ENTRY_LIMITS_MAX  24
 #define NSB_ENTRY_MEMBERS_MAX 64
 
 /* States, as `state` and `nsboxctl list` name them. */
@@ -53,6 +54,9 @@ typedef struct nsb_entry {
 	size_t n_members;
 	char cgroups[NSB_ENTRY_CGROUPS_MAX][256]; /* directories made for this box, absolute */
 	size_t n_cgroups;
+	char scope[256]; /* under systemd: the directory of the session's scope, which is not ours to remove; else "" */
+	char limits[NSB_ENTRY_LIMITS_MAX][192]; /* "KEY VALUE" as they were set */
+	size_t n_limits;
 	char ut_id[5]; /* of the utmp record; "" if none */
 } nsb_entry;
 
@@ -78,6 +82,18 @@ pid_t nsb_registry_holder(int boxes, const char *id);
 
 /* Removes the entry: its files, then its directory. -ENOENT is no error. */
 int nsb_registry_remove(int boxes, const char *id);
+
+/* Until the descriptor *ret is closed nobody else who asks adds a session of this user. Waits for at most `deadline`
+ * (CLOCK_MONOTONIC ms): -ETIMEDOUT. */
+int nsb_registry_lock_user(int boxes, uid_t uid, int64_t deadline, int *ret);
+
+/* How many live sessions of the user there are, boxed or not: entries with a holder that are not dying. */
+int nsb_registry_count(int boxes, uid_t uid, size_t *ret);
+
+/* The group of nsbox.service ("/nsbox.slice/nsbox.service"), kept in NSB_RUNDIR/cgroup. */
+int nsb_registry_set_base(const char *path, nsb_error *error);
+/* -ENOENT if the service never ran, -EBADMSG if the file holds no absolute path. */
+int nsb_registry_base(char *buffer, size_t size);
 
 /* All ids (sorted), also half-made temporary names that crashed makers left (they begin with "."). The caller frees the
  * array with one free(). */

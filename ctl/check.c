@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "common/fd-util.h"
 #include "common/plan.h"
 #include "common/profile.h"
 #include "common/string-util.h"
@@ -20,6 +21,7 @@
 #include "ctl/pam-stacks.h"
 #include "ctl/sample.h"
 #include "ctl/tell.h"
+#include "helper/check-limits.h"
 #include "helper/check.h"
 
 #define STANDARD_FILE NSB_SYSCONFDIR "/security/nsbox.conf"
@@ -69,8 +71,24 @@ static void warn_names(const nsb_list *users)
 	}
 }
 
+/* A limit that this host cannot hold is not a matter of today: the login is refused until the line or the host is
+ * mended. Only root can tell. */
+static int check_limited(const nsb_section *profile, const nsb_plan *plan)
+{
+	NSB_FREE nsb_cgroup_layout *layout = calloc(1, sizeof(*layout));
+	nsb_error error = { 0 };
+	int r = layout == NULL ? -ENOMEM : check_limits(plan, layout, &error);
+
+	if (r >= 0 || r == -EACCES)
+		return COMMAND_OK;
+	nsb_make_printable(error.words);
+	fprintf(stderr, "%s:%u: profile %s: logins are refused: %s\n", profile->at.file, profile->at.line, profile->name,
+		error.words[0] != '\0' ? error.words : strerror(-r));
+	return COMMAND_PROBLEM;
+}
+
 /* The box of one user, as far as it can be judged without making it. */
-static void warn_box(const nsb_section *profile, const nsb_settings *settings, const nsb_session *session)
+static int check_profile_box(const nsb_section *profile, const nsb_settings *settings, const nsb_session *session)
 {
 	__attribute__((cleanup(nsb_plan_done))) nsb_plan plan = { 0 };
 	nsb_error error = { 0 };
@@ -81,6 +99,7 @@ static void warn_box(const nsb_section *profile, const nsb_settings *settings, c
 	if (r < 0)
 		warn_at(profile->at, "profile %s: a login of %s would be refused: %s", profile->name, session->user,
 			error.words);
+	return plan.n_steps > 0 ? check_limited(profile, &plan) : COMMAND_OK;
 }
 
 /* Nobody to try it on: the tree at least can be looked at, if its name depends on nobody. */
@@ -93,7 +112,7 @@ static void warn_tree(const nsb_section *profile, const nsb_settings *settings)
 		warn_at(profile->at, "profile %s: logins would be refused: %s", profile->name, error.words);
 }
 
-static int warn_profile(const nsb_config *config, const nsb_section *profile, samples *accounts)
+static int check_profile(const nsb_config *config, const nsb_section *profile, samples *accounts)
 {
 	__attribute__((cleanup(nsb_settings_done))) nsb_settings settings = { 0 };
 	const nsb_session *session;
@@ -108,9 +127,8 @@ static int warn_profile(const nsb_config *config, const nsb_section *profile, sa
 	warn_names(&settings.users);
 	session = samples_find(accounts, &settings);
 	if (session != NULL)
-		warn_box(profile, &settings, session);
-	else
-		warn_tree(profile, &settings);
+		return check_profile_box(profile, &settings, session);
+	warn_tree(profile, &settings);
 	return COMMAND_OK;
 }
 
@@ -120,8 +138,6 @@ static void warn_host(bool standard)
 
 	if (check_kernel(&error) < 0)
 		warn_at((nsb_origin){ 0 }, "%s", error.words);
-	if (access("/run/systemd/system", F_OK) == 0)
-		warn_at((nsb_origin){ 0 }, "this host was booted with systemd, which this version does not support yet");
 	if (standard)
 		pam_stacks_warn();
 }
@@ -135,8 +151,11 @@ static int check_config(const nsb_config *config, const char *file)
 	warn_host(file == NULL);
 	if (n > 0 && samples_collect(&accounts) < 0)
 		return COMMAND_PROBLEM;
-	for (size_t i = 0; i < n && status == COMMAND_OK; i++)
-		status = warn_profile(config, nsb_config_profile(config, i), &accounts);
+	for (size_t i = 0; i < n; i++) {
+		int one = check_profile(config, nsb_config_profile(config, i), &accounts);
+
+		status = one != COMMAND_OK ? one : status;
+	}
 	if (status == COMMAND_OK)
 		printf("%s: ok, %zu profile%s\n", file != NULL ? file : STANDARD_FILE, n, n == 1 ? "" : "s");
 	return status;

@@ -15,80 +15,73 @@
 #include "common/namespace-table.h"
 #include "common/registry.h"
 #include "ctl/ask.h"
+#include "ctl/boxes.h"
 #include "ctl/command.h"
 #include "ctl/inside.h"
 #include "ctl/options.h"
 #include "ctl/tell.h"
 #include "helper/request.h"
 
-/* The one box whose id begins with the text. */
-static int find(int boxes, const char *text, nsb_entry *ret, nsb_error *error)
-{
-	NSB_FREE char(*ids)[NSB_ID_LENGTH + 8] = NULL;
-	const char *found = NULL;
-	size_t n = 0;
-	int r = nsb_registry_list(boxes, &ids, &n);
-
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (text[0] == '\0' || ids[i][0] == '.' || strncmp(ids[i], text, strlen(text)) != 0)
-			continue;
-		if (found != NULL)
-			return nsb_error_set(error, EINVAL, "several boxes begin with \"%s\": give more of the id", text);
-		found = ids[i];
-	}
-	if (r == 0)
-		r = found == NULL ? -ENOENT : nsb_registry_read(boxes, found, ret);
-	if (r == -ENOENT)
-		return nsb_error_set(error, r, "there is no box \"%s\" (see nsboxctl list)", text);
-	return r < 0 ? nsb_error_set(error, r, "cannot read the registry: %s", strerror(-r)) : 0;
-}
-
 /* What is needed of the box, taken before it is entered. */
 typedef struct target {
 	nsb_entry entry;
-	int init;   /* pidfd */
-	int cgroup; /* takes "0" */
+	int init;			    /* pidfd */
+	int cgroups[NSB_ENTRY_CGROUPS_MAX]; /* take "0" */
+	size_t n_cgroups;
 } target;
 
 static void target_done(target *t)
 {
 	nsb_close(t->init);
-	nsb_close(t->cgroup);
+	for (size_t i = 0; i < t->n_cgroups; i++)
+		nsb_close(t->cgroups[i]);
 }
 
-static int open_cgroup(const nsb_entry *entry, nsb_error *error)
+static int open_cgroup(const char *path, nsb_error *error)
 {
 	static const char *const files[] = { "tasks", "cgroup.procs" };
-	NSB_CLOSE int group = -1;
+	NSB_CLOSE int group = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int fd = -1;
 
-	if (entry->n_cgroups == 0)
-		return nsb_error_set(error, ENOENT, "the box has no cgroup");
-	group = open(entry->cgroups[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && group >= 0 && fd < 0; i++)
 		fd = openat(group, files[i], O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? nsb_error_set(error, errno, "cannot open the box's cgroup %s: %s", entry->cgroups[0],
-				      strerror(errno))
-		      : fd;
+	return fd < 0 ? nsb_error_set(error, errno, "cannot open the box's cgroup %s: %s", path, strerror(errno)) : fd;
+}
+
+/* The box's own groups, or the scope of the session that it is the box of. */
+static int open_cgroups(target *t, nsb_error *error)
+{
+	bool scope = t->entry.scope[0] != '\0';
+	size_t n = scope ? 1 : t->entry.n_cgroups;
+
+	if (n == 0)
+		return nsb_error_set(error, ENOENT, "the box has no cgroup");
+	while (t->n_cgroups < n) {
+		int fd = open_cgroup(scope ? t->entry.scope : t->entry.cgroups[t->n_cgroups], error);
+
+		if (fd < 0)
+			return fd;
+		t->cgroups[t->n_cgroups++] = fd;
+	}
+	return 0;
 }
 
 static int open_target(const char *id, target *ret, nsb_error *error)
 {
-	NSB_CLOSE int boxes = nsb_registry_open(false, error);
-	int r = boxes == -ENOENT ? nsb_error_set(error, ENOENT, "there is no box at all") : boxes;
+	int r = boxes_find(id, &ret->entry, error);
 
-	if (r >= 0)
-		r = find(boxes, id, &ret->entry, error);
 	if (r < 0)
 		return r;
+	if (strcmp(ret->entry.state, STATE_FROZEN) == 0)
+		return nsb_error_set(error, EINVAL, "%s is " STATE_FROZEN ": nsboxctl thaw %s first", ret->entry.id,
+				     ret->entry.id);
 	if (strcmp(ret->entry.state, NSB_STATE_READY) != 0)
 		return nsb_error_set(error, EINVAL, "%s is %s: only a box that is " NSB_STATE_READY " can be entered",
 				     ret->entry.id, ret->entry.state);
 	ret->init = nsb_process_open(&ret->entry.init);
 	if (ret->init < 0)
 		return nsb_error_set(error, ret->init, "the box %s has ended", ret->entry.id);
-	ret->cgroup = open_cgroup(&ret->entry, error);
-	return ret->cgroup < 0 ? ret->cgroup : 0;
+	return open_cgroups(ret, error);
 }
 
 static int look_up(const nsb_entry *entry, bool root, nsb_session *ret, nsb_error *error)
@@ -145,7 +138,7 @@ static void close_own(int (*own)[OWN_MAX])
 static int enter(const target *box, const nsb_session *session, char **argv, nsb_error *error)
 {
 	const identity who = { .user = session, .id = box->entry.id, .command = argv };
-	const inside what = { .who = &who, .cgroup = box->cgroup, .told = told };
+	const inside what = { .who = &who, .cgroups = box->cgroups, .n_cgroups = box->n_cgroups, .told = told };
 	__attribute__((cleanup(close_own))) int own[OWN_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
 	int r = open_own(box->entry.namespaces, own, error);
 
@@ -163,7 +156,7 @@ static int enter(const target *box, const nsb_session *session, char **argv, nsb
 int command_enter(const command *self, int argc, char **argv)
 {
 	__attribute__((cleanup(request_session_done))) nsb_session session = { 0 };
-	__attribute__((cleanup(target_done))) target box = { .init = -1, .cgroup = -1 };
+	__attribute__((cleanup(target_done))) target box = { .init = -1 };
 	bool root = false;
 	const option_row rows[] = { { "root", NULL, &root } };
 	nsb_error error = { 0 };

@@ -64,8 +64,9 @@ static void __attribute__((noreturn)) child_main(const inside *what, const termi
 	int r = 0;
 
 	reset_signals();
-	if (what->cgroup >= 0 && write(what->cgroup, "0", 1) != 1)
-		r = -errno;
+	for (size_t i = 0; i < what->n_cgroups && r == 0; i++)
+		if (write(what->cgroups[i], "0", 1) != 1)
+			r = -errno;
 	if (r == 0)
 		r = terminal_adopt(t);
 	if (r == 0)

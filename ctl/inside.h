@@ -2,6 +2,7 @@
 #ifndef NSB_CTL_INSIDE_H
 #define NSB_CTL_INSIDE_H
 
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -9,7 +10,8 @@
 
 typedef struct inside {
 	const identity *who;
-	int cgroup; /* open file of the box's cgroup that takes "0" of the new process; -1: nsboxctl is in it already */
+	const int *cgroups; /* open files of the box's cgroups that take "0" of the new process; none: it is in them */
+	size_t n_cgroups;
 	/* What to do when somebody wants nsboxctl to end by this signal; called each time. */
 	void (*told)(void *argument, pid_t child, int number);
 	void *argument;

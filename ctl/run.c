@@ -64,7 +64,7 @@ static int run_joined(const nsb_session *session, nsb_answer *answer, stay *here
 			       .environment = answer->environment,
 			       .n_environment = answer->n_environment,
 			       .command = argv };
-	const inside what = { .who = &who, .cgroup = -1, .told = told, .argument = here };
+	const inside what = { .who = &who, .told = told, .argument = here };
 	nsb_error error = { 0 };
 	int r = inside_run(&what, &error);
 

@@ -19,6 +19,10 @@
 
 #define NSB_BOX_MOUNTS_MAX 256
 
+/* one group in each tree: written down for whoever cleans, and sent to the application beside the pidfd of PID 1 */
+_Static_assert(NSB_CGROUP_TREES_MAX <= NSB_ENTRY_CGROUPS_MAX, "a registry entry must hold the groups of a box");
+_Static_assert(NSB_CGROUP_TREES_MAX + 1 <= NSB_ANSWER_FDS_MAX, "an answer must hold the groups of a box");
+
 /* A mount that this box made: proved at the end by its id. */
 typedef struct nsb_made_mount {
 	const char *dst; /* of the plan's step, or inside it */
@@ -42,17 +46,21 @@ typedef struct nsb_box {
 	nsb_plan plan;
 	bool planned;
 	/* found by check */
-	nsb_cgroup_tree tree;
+	nsb_cgroup_layout layout;
 	int init_program, monitor_program; /* O_PATH */
 	ino_t host_mount_namespace;
 	/* made on the host */
 	int boxes; /* registry directory */
 	int lock;
+	int user_lock; /* while the user's sessions are counted */
 	nsb_entry entry;
-	int cgroup;	 /* directory of the box's group */
-	int cgroup_join; /* file in it that takes "0" */
-	int life[2];	 /* life pipe */
-	size_t done;	 /* steps of the plan that ran */
+	int cgroups[NSB_CGROUP_TREES_MAX];	/* directory of the box's group in each tree of the layout */
+	int cgroups_join[NSB_CGROUP_TREES_MAX]; /* file in it that takes "0"; -1 where nobody moves */
+	/* under systemd: what the units' limits were, as arguments of nsbox-bus, one a line; "" while they still are. Those
+	 * of the slice are not put back. */
+	char scope_before[2048], slice_before[1024];
+	int life[2]; /* life pipe */
+	size_t done; /* steps of the plan that ran */
 	/* made by spawn */
 	pid_t init_pid;
 	int init; /* pidfd */

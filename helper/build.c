@@ -13,8 +13,10 @@ static const struct {
 	int (*run)(nsb_box *box, const nsb_step *step);
 	void (*undo)(nsb_box *box, const nsb_step *step);
 } operations[NSB_OP_MAX] = {
+	[NSB_OP_SESSIONS] = { host_sessions, host_sessions_done },
 	[NSB_OP_REGISTER] = { host_register, host_unregister },
 	[NSB_OP_CGROUP] = { host_cgroup, host_cgroup_remove },
+	[NSB_OP_LIMIT] = { host_limit, host_limit_undo },
 	[NSB_OP_SPAWN] = { namespaces_spawn, namespaces_kill },
 	[NSB_OP_ASSERT] = { namespaces_assert, NULL },
 	[NSB_OP_CGROUP_ENTER] = { namespaces_enter_cgroup, NULL },

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
@@ -54,21 +55,59 @@ int host_register_unboxed(nsb_box *box)
 	return nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);
 }
 
-int host_register(nsb_box *box, const nsb_step *step)
+static int too_many(nsb_box *box, size_t n, const char *max)
+{
+	return nsb_error_set(&box->error, EUSERS,
+			     "%s has %zu session%s already, and sessions_max of the profile %s is %s",
+			     box->session.user, n, n == 1 ? "" : "s", box->choice.profile->name, max);
+}
+
+int host_sessions_check(nsb_box *box, int boxes, const char *max)
+{
+	size_t n = 0;
+	int r = nsb_registry_count(boxes, box->session.uid, &n);
+
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "cannot count the sessions of %s: %s", box->session.user,
+				     strerror(-r));
+	return n >= strtoull(max, NULL, 10) ? too_many(box, n, max) : 0;
+}
+
+/* Two logins at once must not both be the last one allowed: the second counts when the first is in the registry. */
+int host_sessions(nsb_box *box, const nsb_step *step)
+{
+	int r = nsb_registry_lock_user(box->boxes, box->session.uid, box->deadline, &box->user_lock);
+
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "cannot lock the sessions of %s: %s", box->session.user,
+				     strerror(-r));
+	return host_sessions_check(box, box->boxes, step->data);
+}
+
+void host_sessions_done(nsb_box *box, const nsb_step *step)
 {
 	(void)step;
+	box->user_lock = nsb_close(box->user_lock);
+}
+
+int host_register(nsb_box *box, const nsb_step *step)
+{
+	int r;
+
+	(void)step;
 	fill_entry(box, &box->entry);
-	/* The group's path is written down before the group is made: whoever cleans after a crash must find it. */
-	if (box->planned &&
-	    (size_t)snprintf(box->entry.cgroups[0], sizeof(box->entry.cgroups[0]), "%s/%s/%s", box->tree.mount,
-			     box->plan.cgroup_parent, box->session.id) >= sizeof(box->entry.cgroups[0]))
-		return nsb_error_set(&box->error, ENAMETOOLONG, "the path of the box's cgroup is too long");
-	box->entry.n_cgroups = box->planned ? 1 : 0;
+	/* The groups' paths are written down before they are made: whoever cleans after a crash must find them. */
+	r = box->planned ? host_cgroup_paths(box) : 0;
+	if (r < 0)
+		return r;
 	if (box->boxes < 0)
 		box->boxes = nsb_registry_open(true, &box->error);
 	if (box->boxes < 0)
 		return box->boxes;
-	return nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);
+	r = nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);
+	/* counted from now on: the next login of the user may count */
+	box->user_lock = nsb_close(box->user_lock);
+	return r;
 }
 
 void host_unregister(nsb_box *box, const nsb_step *step)
@@ -78,26 +117,6 @@ void host_unregister(nsb_box *box, const nsb_step *step)
 		return;
 	nsb_registry_remove(box->boxes, box->entry.id);
 	box->lock = nsb_close(box->lock);
-}
-
-int host_cgroup(nsb_box *box, const nsb_step *step)
-{
-	int r = nsb_cgroup_make(&box->tree, step->dst, step->data, &box->cgroup, &box->error);
-
-	if (r < 0)
-		return r;
-	box->cgroup_join = nsb_cgroup_open_join(&box->tree, box->cgroup, &box->error);
-	return box->cgroup_join < 0 ? box->cgroup_join : 0;
-}
-
-void host_cgroup_remove(nsb_box *box, const nsb_step *step)
-{
-	(void)step;
-	box->cgroup_join = nsb_close(box->cgroup_join);
-	if (box->cgroup < 0)
-		return;
-	box->cgroup = nsb_close(box->cgroup);
-	nsb_cgroup_remove(box->entry.cgroups[0], 2000);
 }
 
 int host_publish(nsb_box *box, const nsb_step *step)

@@ -9,9 +9,11 @@ enum {
 };
 #define NSB_INIT_RUNNING 'R'
 
-/* nsbox-monitor ID STOP_TIMEOUT_MS SOCKET APP LIFE INIT
+/* nsbox-monitor ID RUNTIME_MS SOCKET APP LIFE INIT [EVENT...]
  * nsbox-helper end ID LIFE INIT
- * Each of the last ones is the number of an open descriptor: the application's socket and pidfd, the write end of the
+ * RUNTIME_MS 0: as long as it takes. EVENT is a counter of a limit (cgroup file): WORD:FILE, which poll(2) watches,
+ * or WORD:FILE:look, which must be looked at from time to time. Each
+ * of SOCKET to INIT is the number of an open descriptor: the application's socket and pidfd, the write end of the
  * life pipe, the pidfd of PID 1 (-1 for a session that is unboxed). The registry's lock is open as well, but has no
  * place in the list: a record lock is lost as soon as any descriptor of its file is closed, so nobody moves or closes
  * it.

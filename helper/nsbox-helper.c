@@ -44,11 +44,13 @@
 #include "helper/box.h"
 #include "helper/build.h"
 #include "helper/check.h"
+#include "helper/events.h"
 #include "helper/init-fds.h"
 #include "helper/lock-down.h"
 #include "helper/namespaces.h"
 #include "helper/request.h"
 #include "helper/steps.h"
+#include "helper/subcommands.h"
 #include "helper/teardown.h"
 
 #define SOCKET	    3
@@ -146,7 +148,7 @@ static int start_guard(nsb_box *box)
 /* Before the first effect: out of the application's cgroup, and somebody who cleans whatever happens to us. */
 static int prepare(nsb_box *box)
 {
-	int r = nsb_cgroup_settle(&box->tree, box->settings.cgroup_parent, &box->error);
+	int r = nsb_cgroup_settle(&box->layout, &box->error);
 
 	if (r < 0)
 		return r;
@@ -224,7 +226,8 @@ static nsb_result result_of(const nsb_box *box, int r)
 		return NSB_RESULT_BAD_CONFIG;
 	if (r == -ENOENT && box->error.stage == NSB_STAGE_REQUEST)
 		return NSB_RESULT_UNKNOWN_USER;
-	if (box->choice.profile != NULL && box->settings.on_error == NSB_ON_ERROR_ALLOW)
+	/* sessions_max: could be boxed, but is one too many */
+	if (r != -EUSERS && box->choice.profile != NULL && box->settings.on_error == NSB_ON_ERROR_ALLOW)
 		return NSB_RESULT_UNBOXED;
 	return NSB_RESULT_FAILED;
 }
@@ -264,11 +267,31 @@ static unsigned long long root_mount(const nsb_box *box)
 	return root < 0 ? 0 : nsb_mount_id(root);
 }
 
+/* Groups to enter, and the way back from them; none where the application stays in its session's scope. */
+static int answer_cgroups(nsb_box *box, nsb_answer *answer, char *back[], char paths[][PATH_MAX + 16])
+{
+	for (size_t i = 0; i < box->layout.n_trees; i++) {
+		int r;
+
+		if (box->cgroups_join[i] < 0)
+			continue;
+		r = nsb_cgroup_way_back(&box->layout.trees[i], paths[i], sizeof(paths[i]));
+		if (r < 0)
+			return nsb_error_set(&box->error, r, "the path of the application's cgroup is too long");
+		back[answer->n_way_back++] = paths[i];
+	}
+	answer->way_back = back;
+	answer->cgroups = box->cgroups_join;
+	answer->n_cgroups = answer->n_way_back;
+	return 0;
+}
+
 /* Stage 13. */
 static int answer_box(nsb_box *box)
 {
+	static char paths[NSB_CGROUP_TREES_MAX][PATH_MAX + 16];
+	char *back[NSB_CGROUP_TREES_MAX];
 	nsb_answer answer = { 0 };
-	char way_back[PATH_MAX], *way_back_list[] = { way_back };
 	int r;
 
 	build_enter(box, NSB_STAGE_ANSWER);
@@ -277,15 +300,11 @@ static int answer_box(nsb_box *box)
 	answer.namespaces = box->plan.namespaces;
 	answer.environment = box->plan.environment;
 	answer.n_environment = box->plan.n_environment;
-	r = nsb_cgroup_way_back(&box->tree, way_back, sizeof(way_back));
-	if (r < 0)
-		return nsb_error_set(&box->error, r, "the path of the application's cgroup is too long");
-	answer.way_back = way_back_list;
-	answer.n_way_back = 1;
 	answer.init = box->init;
 	answer.root_mount = root_mount(box);
-	answer.cgroups = &box->cgroup_join;
-	answer.n_cgroups = 1;
+	r = answer_cgroups(box, &answer, back, paths);
+	if (r < 0)
+		return r;
 	r = nsb_answer_send(box->socket, &answer);
 	if (r == 0)
 		r = nsb_hear(box->socket, box->deadline, NSB_SAY_JOINED);
@@ -301,25 +320,25 @@ static int keep_over_exec(int fd)
 static int become_monitor(nsb_box *box)
 {
 	int inherited[] = { box->socket, box->app, box->life[1], box->init };
-	char numbers[4][12], timeout[24];
+	char numbers[4][12], runtime[24], events[NSB_EVENTS_MAX][NSB_EVENT_SIZE];
+	char *arguments[7 + NSB_EVENTS_MAX + 1] = { (char *)"nsbox-monitor", box->session.id, runtime };
+	size_t n = 3, n_events = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < 4 && r == 0; i++) {
 		snprintf(numbers[i], sizeof(numbers[i]), "%d", inherited[i]);
+		arguments[n++] = numbers[i];
 		if (inherited[i] >= 0)
 			r = keep_over_exec(inherited[i]);
 	}
-	snprintf(timeout, sizeof(timeout), "%lld", (long long)box->entry.stop_timeout);
+	snprintf(runtime, sizeof(runtime), "%lld",
+		 box->init >= 0 && box->plan.runtime_max != NSB_INFINITY ? (long long)box->plan.runtime_max : 0);
+	if (r == 0 && box->init >= 0)
+		n_events = events_open(box, events);
+	for (size_t i = 0; i < n_events; i++)
+		arguments[n++] = events[i];
+	arguments[n] = NULL;
 	if (r == 0) {
-		char *const arguments[] = { (char *)"nsbox-monitor",
-					    box->session.id,
-					    timeout,
-					    numbers[0],
-					    numbers[1],
-					    numbers[2],
-					    numbers[3],
-					    NULL };
-
 		syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
 		r = -errno;
 	}
@@ -384,8 +403,9 @@ static int serve(void)
 			       .monitor_program = -1,
 			       .boxes = -1,
 			       .lock = -1,
-			       .cgroup = -1,
-			       .cgroup_join = -1,
+			       .user_lock = -1,
+			       .cgroups = { [0 ... NSB_CGROUP_TREES_MAX - 1] = -1 },
+			       .cgroups_join = { [0 ... NSB_CGROUP_TREES_MAX - 1] = -1 },
 			       .life = { -1, -1 },
 			       .init = -1,
 			       .status = { -1, -1 },
@@ -410,31 +430,18 @@ static int serve(void)
 	return refuse(&box, r, true);
 }
 
-static int collect_garbage(void)
-{
-	nsb_error error = { 0 };
-	NSB_CLOSE int boxes = nsb_registry_open(false, &error);
-
-	if (boxes < 0 && boxes != -ENOENT) {
-		fprintf(stderr, "nsbox-helper: %s\n", error.words);
-		return 1;
-	}
-	printf("%zu\n", boxes < 0 ? 0 : teardown_sweep(boxes, 0, NSB_TEARDOWN_PATIENCE));
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
-	int type;
+	int type, status = -1;
 	socklen_t size = sizeof(type);
 
 	openlog("nsbox-helper", LOG_PID, LOG_AUTHPRIV);
 	if (argc == 1 && geteuid() == 0 && getsockopt(SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) == 0)
 		return serve();
-	if (geteuid() == 0 && (argc == 3 || argc == 5) && strcmp(argv[1], "end") == 0)
-		return teardown_end(argv[2], argc == 5 ? atoi(argv[3]) : -1, argc == 5 ? atoi(argv[4]) : -1);
-	if (geteuid() == 0 && argc == 2 && strcmp(argv[1], "gc") == 0)
-		return collect_garbage();
+	if (geteuid() == 0)
+		status = subcommand_run(argc, argv);
+	if (status >= 0)
+		return status;
 	fprintf(stderr, "nsbox-helper: run by pam_nsbox.so and nsboxctl as root, not by hand; see nsbox-helper(8)\n");
 	return 2;
 }

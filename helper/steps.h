@@ -10,14 +10,22 @@
 #include "helper/box.h"
 
 /* host.c */
+int host_sessions_check(nsb_box *box, int boxes, const char *max); /* no step: how many there are, without a lock */
+int host_sessions(nsb_box *box, const nsb_step *step);
+void host_sessions_done(nsb_box *box, const nsb_step *step);
 int host_register_unboxed(nsb_box *box); /* no step: the entry of a session that on_error=allow lets in without a box */
 int host_register(nsb_box *box, const nsb_step *step);
 void host_unregister(nsb_box *box, const nsb_step *step);
-int host_cgroup(nsb_box *box, const nsb_step *step);
-void host_cgroup_remove(nsb_box *box, const nsb_step *step);
 int host_publish(nsb_box *box, const nsb_step *step);
 int host_record(nsb_box *box, const nsb_step *step);
 void host_record_close(nsb_box *box, const nsb_step *step);
+
+/* host-cgroup.c */
+int host_cgroup_paths(nsb_box *box); /* no step: entry.cgroups and entry.scope, written down before anything is made */
+int host_cgroup(nsb_box *box, const nsb_step *step);
+void host_cgroup_remove(nsb_box *box, const nsb_step *step);
+int host_limit(nsb_box *box, const nsb_step *step);
+void host_limit_undo(nsb_box *box, const nsb_step *step);
 
 /* namespaces.c */
 int namespaces_spawn(nsb_box *box, const nsb_step *step);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,9 +21,12 @@
 #include "common/protocol.h"
 #include "common/registry.h"
 #include "helper/cgroup.h"
+#include "helper/freeze.h"
 #include "helper/init-fds.h"
+#include "helper/usage.h"
 #include "helper/utmp-record.h"
 
+#define THAW_INTERVAL 10000 /* ms between two looks at a box that does not finish dying */
 #define HALF_MADE_AGE (2 * NSB_HELPER_DEADLINE / 1000) /* seconds: no helper lives so long */
 
 /* Kills PID 1 and waits. Whether it is gone. */
@@ -35,14 +39,65 @@ static bool end_init(int init, int patience)
 	return nsb_wait_readable(init, nsb_now() + patience) == 0;
 }
 
-static void tell_end(const nsb_entry *entry)
+/* A box that is told to end by logout has `stop_timeout` for it. */
+static void ask_init(const nsb_entry *entry, int init)
 {
-	syslog(LOG_INFO, "box %s of %s (%s, profile %s) ended after %lld s", entry->id, entry->user, entry->service,
-	       entry->profile, (long long)(time(NULL) - entry->started));
+	if (init >= 0 && syscall(SYS_pidfd_send_signal, init, SIGTERM, NULL, 0) == 0)
+		nsb_wait_readable(init, nsb_now() + entry->stop_timeout);
 }
 
-int teardown_box(int boxes, const char *id, int init, int patience, nsb_error *error)
+/* Said before the box is thawed, so that nobody freezes it again unseen (freeze.c). */
+static void begin_ending(int boxes, nsb_entry *entry)
 {
+	if (strcmp(entry->state, NSB_STATE_READY) == 0) {
+		snprintf(entry->state, sizeof(entry->state), "%s", NSB_STATE_ENDING);
+		nsb_registry_write(boxes, entry, NULL);
+	}
+	freeze_thaw(entry);
+}
+
+/* What was known earlier fills what cannot be read any more: systemd removes a session's scope by itself. */
+static void complete(nsb_usage *usage, const nsb_usage *earlier)
+{
+	uint64_t *now = (uint64_t *)(void *)usage;
+	const uint64_t *before = (const uint64_t *)(const void *)earlier;
+
+	for (size_t i = 0; i < sizeof(*usage) / sizeof(uint64_t); i++)
+		if (now[i] == NSB_USAGE_UNKNOWN)
+			now[i] = before[i];
+}
+
+static void put_number(FILE *out, const char *before, uint64_t number, const char *behind)
+{
+	if (number != NSB_USAGE_UNKNOWN)
+		fprintf(out, "%s%" PRIu64 "%s", before, number, behind);
+}
+
+/* The one line of accounting: what this host cannot tell is left out. */
+static void tell_end(const nsb_entry *entry, const nsb_usage *usage)
+{
+	long long seconds = (long long)(time(NULL) - entry->started);
+	NSB_FREE char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return;
+	fprintf(out, "box %s of %s (%s, profile %s) ended after %lld s", entry->id, entry->user, entry->service,
+		entry->profile, seconds);
+	if (usage->cpu != NSB_USAGE_UNKNOWN)
+		fprintf(out, ", CPU %" PRIu64 ".%02" PRIu64 " s", usage->cpu / 1000000, usage->cpu / 10000 % 100);
+	put_number(out, ", peak memory ", usage->memory_peak, " bytes");
+	put_number(out, ", peak processes ", usage->processes_peak, "");
+	put_number(out, ", process limit hits ", usage->process_hits, "");
+	put_number(out, ", memory limit kills ", usage->memory_kills, "");
+	if (fclose(out) == 0)
+		syslog(LOG_INFO, "%s", text);
+}
+
+int teardown_box(int boxes, const char *id, int init, bool ask, int patience, nsb_error *error)
+{
+	nsb_usage usage, earlier;
 	nsb_entry entry;
 	NSB_CLOSE int found = -1;
 	bool gone;
@@ -57,7 +112,13 @@ int teardown_box(int boxes, const char *id, int init, int patience, nsb_error *e
 		return nsb_error_set(error, r, "cannot read the registry entry %s: %s", id, strerror(-r));
 	if (init < 0 && entry.init.pid > 0)
 		init = found = nsb_process_open(&entry.init);
+	usage_read(&entry, &earlier);
+	begin_ending(boxes, &entry);
+	if (ask)
+		ask_init(&entry, init);
 	gone = end_init(init, patience);
+	usage_read(&entry, &usage);
+	complete(&usage, &earlier);
 	if (utmp_record_close(&entry, entry.members[0].pid) < 0)
 		syslog(LOG_WARNING, "box %s: the utmp record was not closed", id);
 	entry.ut_id[0] = '\0';
@@ -69,7 +130,7 @@ int teardown_box(int boxes, const char *id, int init, int patience, nsb_error *e
 		nsb_registry_write(boxes, &entry, NULL);
 		return -EBUSY;
 	}
-	tell_end(&entry);
+	tell_end(&entry, &usage);
 	return nsb_registry_remove(boxes, id);
 }
 
@@ -80,12 +141,21 @@ static void reap(void)
 		;
 }
 
+static void thaw_again(int boxes, const char *id)
+{
+	nsb_entry entry;
+
+	if (nsb_registry_read(boxes, id, &entry) == 0)
+		freeze_thaw(&entry);
+}
+
 int teardown_end(const char *id, int life, int init)
 {
 	nsb_error error = { 0 };
 	NSB_CLOSE int boxes = -1;
 	NSB_CLOSE int lock = -1;
 	char temporary[NSB_ID_LENGTH + 2];
+	bool ask = life >= 0; /* the monitor's: it ends a box that is whole */
 	int r;
 
 	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
@@ -96,11 +166,14 @@ int teardown_end(const char *id, int life, int init)
 		return boxes == -ENOENT ? 0 : 1;
 	if (life < 0 && nsb_registry_lock(boxes, id, &lock) == -EAGAIN)
 		return 0; /* somebody else cleans it */
-	while ((r = teardown_box(boxes, id, init, NSB_TEARDOWN_PATIENCE, &error)) == -EBUSY) {
+	while ((r = teardown_box(boxes, id, init, ask, NSB_TEARDOWN_PATIENCE, &error)) == -EBUSY) {
 		struct pollfd dying = { .fd = init, .events = POLLIN };
 
-		/* Only the application can let PID 1 finish dying, by reaping its children or by ending. */
-		poll(&dying, init >= 0, init >= 0 ? -1 : NSB_TEARDOWN_PATIENCE);
+		ask = false;
+		/* Only the application can let PID 1 finish dying, by reaping its children or by ending; and whoever
+		 * froze it after it was thawed, and was killed then. */
+		while (poll(&dying, init >= 0, init >= 0 ? THAW_INTERVAL : NSB_TEARDOWN_PATIENCE) == 0 && init >= 0)
+			thaw_again(boxes, id);
 	}
 	reap();
 	/* The helper that made this box is gone, so what it left half-made under the temporary name is nobody's. */
@@ -137,7 +210,7 @@ static bool sweep_one(int boxes, const char *name, int patience)
 		return sweep_half_made(boxes, name);
 	if (nsb_registry_lock(boxes, name, &lock) < 0)
 		return false;
-	return teardown_box(boxes, name, -1, patience, &error) == 0;
+	return teardown_box(boxes, name, -1, false, patience, &error) == 0;
 }
 
 size_t teardown_sweep(int boxes, size_t limit, int patience)

@@ -10,9 +10,12 @@
 
 /* Ends and cleans one box whose registry lock this process holds: PID 1 is killed if it lives, the utmp record closed,
  * the cgroup removed, the registry entry last. `init`: pidfd of PID 1, or -1 to find it by the entry.
- * `patience`: ms to wait for PID 1. If it has not died by then everything else is removed all the same, the entry says
- * "dying", and the result is -EBUSY: whoever holds the lock waits on, or lets go and leaves it to a later run. */
-int teardown_box(int boxes, const char *id, int init, int patience, nsb_error *error);
+ * `ask`: PID 1 is asked to end first and has the entry's stop_timeout for it; else it is killed at once. What the box
+ * used is said in one line of syslog.
+ * `patience`: ms to wait for PID 1 after SIGKILL. If it has not died by then everything else is removed all the same,
+ * the entry says "dying", and the result is -EBUSY: whoever holds the lock waits on, or lets go and leaves it to a
+ * later run. */
+int teardown_box(int boxes, const char *id, int init, bool ask, int patience, nsb_error *error);
 
 /* `nsbox-helper end ID LIFE INIT`, as exec'd by the monitor, whose pid holds the lock, with two open descriptors; or
  * `nsbox-helper end ID` by the guard, both -1. Waits for a dying PID 1 as long as it takes. Exit status. */

@@ -17,6 +17,8 @@
 
 #include "common/protocol.h"
 
+#define FDS_MAX 15 /* more than any message may have */
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int sockets[2] = { -1, -1 };
@@ -29,10 +31,10 @@ static void must(int holds)
 
 static void send_packet(const void *bytes, size_t size, size_t n_fds)
 {
-	char control[CMSG_SPACE(sizeof(int) * 8)] __attribute__((aligned(8))) = { 0 };
+	char control[CMSG_SPACE(sizeof(int) * FDS_MAX)] __attribute__((aligned(8))) = { 0 };
 	struct iovec part = { (void *)bytes, size };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-	int fds[8] = { 0 };
+	int fds[FDS_MAX] = { 0 };
 
 	if (n_fds > 0) {
 		message.msg_control = control;
@@ -117,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size > NSB_MESSAGE_MAX + 64)
 		return 0;
 	reader = (data[0] & 3) % 3;
-	n_fds = (data[0] >> 2) & 7;
+	n_fds = (data[0] >> 2) & FDS_MAX;
 	bytes = malloc(size - 1);
 	memcpy(bytes, data + 1, size - 1);
 	if (data[0] & 0x80)

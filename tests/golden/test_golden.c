@@ -159,6 +159,10 @@ static void print_plan(FILE *out, const nsb_plan *plan)
 	fprintf(out, "\nroot %s%s\nterminal %s\nhostname %s\nstop_timeout %lld\n%s", plan->root,
 		plan->root_is_host ? " (host)" : "", plan->terminal != NULL ? plan->terminal : "-", plan->hostname,
 		(long long)plan->stop_timeout, plan->record ? "record\n" : "");
+	if (plan->runtime_max != NSB_INFINITY)
+		fprintf(out, "runtime_max %lld\n", (long long)plan->runtime_max);
+	if (plan->cgroup_manager != NSB_CGROUP_MANAGER_AUTO)
+		fprintf(out, "cgroup_manager %d\n", plan->cgroup_manager);
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		char *text = nsb_plan_step_text(&plan->steps[i]);
 

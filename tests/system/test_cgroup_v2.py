@@ -60,6 +60,26 @@ def test_limit(conf, baseline):
     refused_by_sudo(sudo(), since, "pids controller is missing")
 
 
+def test_systemd_without_its_service(conf, baseline):
+    """A host that was booted with systemd gives groups by nsbox.service only; the other manager can be asked for."""
+    conf.nsbox(UNLIMITED)
+    os.makedirs("/run/systemd/system")
+    try:
+        words = "the host was booted with systemd, but nsbox.service does not run: systemctl enable --now nsbox.service"
+        result = host.run("nsboxctl", "check")
+        assert result.rc == 1 and words in result.err
+        since = syslog.mark()
+        refused(su(), since, words)
+        conf.nsbox(UNLIMITED + "cgroup_manager = cgroupfs\n")
+        assert host.run("nsboxctl", "check").rc == 0
+        assert su().rc == 0
+    finally:
+        os.removedirs("/run/systemd/system")
+    conf.nsbox(UNLIMITED + "cgroup_manager = systemd\n")
+    since = syslog.mark()
+    refused(su(), since, "cgroup_manager = systemd: this host was not booted with systemd: write auto or cgroupfs")
+
+
 def test_account_refuses_early(conf, sshd, baseline):
     """ssh is told in the account phase, by a banner."""
     conf.nsbox(BOXED)

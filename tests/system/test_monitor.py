@@ -93,14 +93,21 @@ def test_memory(session):
 
 
 def test_what_they_hold(session):
-    """No resident process holds a terminal, a directory of somebody's, or a cgroup file."""
+    """No resident process holds a terminal, a directory of somebody's, or a cgroup file, but the monitor the counters of
+    its box's limits, for reading."""
     _, entry = session
+    counters = 0
     for pid in (pid_of(entry, "init"), pid_of(entry, "monitor"), guard_of(entry)):
         for descriptor, target in host.descriptors(pid).items():
             allowed = (target == "/dev/null" or target.startswith(("pipe:", "socket:", "anon_inode:"))
                        or target == f"/run/nsbox/boxes/{entry['id']}/lock")
+            if pid == pid_of(entry, "monitor") and target.endswith(f"/nsbox/{entry['id']}/pids.events"):
+                flags = re.search(r"^flags:\s+(\d+)", host.read(f"/proc/{pid}/fdinfo/{descriptor}"), re.M)[1]
+                allowed = int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
+                counters += 1
             assert allowed, (pid, descriptor, target)
         assert os.readlink(f"/proc/{pid}/cwd") == "/"
+    assert counters == 1
 
 
 def test_they_are_not_in_the_cgroup_of_the_application(session):

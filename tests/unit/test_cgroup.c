@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Control groups: which tree is chosen, from texts of many kinds of machines; and what is written into it. The tree is a
- * directory of plain files that the wraps below make behave like cgroupfs, because the kernel under the tests has
- * perhaps only one of the two versions. Linked with --wrap=mkdirat,--wrap=unlinkat,--wrap=write.
+ * Control groups: what is written where, when they are made, entered and removed. Their trees are directories of plain
+ * files that the wraps below make behave like cgroupfs, because the kernel under the tests has perhaps only one of the
+ * two versions. NSB_RUNDIR is "run", below the directory of the test. Linked with
+ * --wrap=fopen,--wrap=mkdirat,--wrap=rmdir,--wrap=unlinkat,--wrap=write.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,192 +21,148 @@
 
 #include "common/fd-util.h"
 #include "common/protocol.h"
+#include "common/registry.h"
+#include "common/string-util.h"
 #include "helper/cgroup.h"
+#include "helper/delegate.h"
 
-/* --- which tree --- */
+#define PIDS	(1u << NSB_CONTROLLER_PIDS)
+#define MEMORY	(1u << NSB_CONTROLLER_MEMORY)
+#define CPUSET	(1u << NSB_CONTROLLER_CPUSET)
+#define IO	(1u << NSB_CONTROLLER_IO)
 
-/* mountinfo and /proc/self/cgroup of real machines, cut to what matters. */
-#define MOUNTS_HEAD \
-	"21 26 0:20 / /sys rw,nosuid,nodev,noexec,relatime shared:7 - sysfs sysfs rw\n" \
-	"22 26 0:21 / /proc rw,nosuid,nodev,noexec,relatime shared:13 - proc proc rw\n"
-#define V2_MOUNT "30 21 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
-#define V1_PIDS "35 30 0:31 / /sys/fs/cgroup/pids rw,nosuid,nodev,noexec,relatime shared:16 - cgroup cgroup rw,pids\n"
-#define V1_CPU "33 30 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:14 - cgroup cgroup rw,cpu,cpuacct\n"
-#define V1_SYSTEMD "32 30 0:28 / /sys/fs/cgroup/systemd rw,relatime shared:11 - cgroup cgroup rw,xattr,name=systemd\n"
-#define V2_UNIFIED "31 30 0:27 / /sys/fs/cgroup/unified rw,relatime shared:10 - cgroup2 cgroup2 rw,nsdelegate\n"
+#define BOX "k3j5h7g9fx"
 
-static const struct {
-	const char *name, *mounts, *self;
-	int r, version;
-	const char *mount, *own, *unified; /* unified NULL: none beside version 1 */
-} machines[] = {
-	{ "nine v1 lines before 0::, in a container",
-	  "500 490 0:40 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,mode=755\n"
-	  "501 500 0:41 / /sys/fs/cgroup/cpu rw,nosuid,nodev,noexec,relatime - cgroup cgroup rw,cpu\n"
-	  "502 500 0:42 / /sys/fs/cgroup/memory rw,nosuid,nodev,noexec,relatime - cgroup cgroup rw,memory\n"
-	  "503 500 0:43 / /sys/fs/cgroup/pids rw,nosuid,nodev,noexec,relatime - cgroup cgroup rw,pids\n"
-	  "504 500 0:44 / /sys/fs/cgroup/unified rw,nosuid,nodev,noexec,relatime - cgroup2 cgroup2 rw\n",
-	  "9:freezer:/\n8:cpuset:/\n7:pids:/nsbox-test.42\n6:memory:/\n5:blkio:/\n4:devices:/\n3:cpuacct:/\n2:cpu:/\n"
-	  "1:net_cls,net_prio:/\n0::/nsbox-test.42\n",
-	  0, 1, "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/nsbox-test.42", "/sys/fs/cgroup/unified" },
-	{ "Debian 12 with systemd", MOUNTS_HEAD V2_MOUNT, "0::/system.slice/ssh.service\n", 0, 2, "/sys/fs/cgroup",
-	  "/sys/fs/cgroup/system.slice/ssh.service", NULL },
-	{ "in the root group", MOUNTS_HEAD V2_MOUNT, "0::/\n", 0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup", NULL },
-	{ "hybrid systemd: v1 has the controller", MOUNTS_HEAD V2_UNIFIED V1_SYSTEMD V1_CPU V1_PIDS,
-	  "12:pids:/user.slice/user-0.slice/session-1.scope\n11:cpu,cpuacct:/user.slice\n1:name=systemd:/user.slice\n"
-	  "0::/user.slice/user-0.slice/session-1.scope\n",
-	  0, 1, "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/user.slice/user-0.slice/session-1.scope",
-	  "/sys/fs/cgroup/unified" },
-	{ "hybrid, pids tree first", MOUNTS_HEAD V1_PIDS V2_UNIFIED, "12:pids:/a\n0::/b\n", 0, 1, "/sys/fs/cgroup/pids",
-	  "/sys/fs/cgroup/pids/a", "/sys/fs/cgroup/unified" },
-	{ "v1 without pids, v2 beside it", MOUNTS_HEAD V1_CPU V1_SYSTEMD V2_UNIFIED, "11:cpu,cpuacct:/a\n0::/b\n", 0, 2,
-	  "/sys/fs/cgroup/unified", "/sys/fs/cgroup/unified/b", NULL },
-	{ "pids together with others", "40 30 0:31 / /cg rw - cgroup none rw,cpu,pids,memory\n",
-	  "3:cpu,pids,memory:/x\n0::/y\n", 0, 1, "/cg", "/cg/x", NULL },
-	{ "a controller whose name ends so", "40 30 0:31 / /cg rw - cgroup none rw,xpids\n" V2_MOUNT, "3:xpids:/x\n0::/y\n",
-	  0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup/y", NULL },
-	{ "docker, v1: the mount shows a part of the tree",
-	  "700 690 0:31 /docker/x /sys/fs/cgroup/pids ro,nosuid - cgroup cgroup rw,pids\n", "12:pids:/docker/x\n0::/\n", 0, 1,
-	  "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids", NULL },
-	{ "the same, deeper", "700 690 0:31 /docker/x /sys/fs/cgroup/pids ro,nosuid - cgroup cgroup rw,pids\n",
-	  "12:pids:/docker/x/user/a\n", 0, 1, "/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/user/a", NULL },
-	{ "a group beside the one that is shown", "700 690 0:31 /docker/x /cg ro - cgroup cgroup rw,pids\n",
-	  "12:pids:/docker/xy\n", -EBADMSG, 0, NULL, NULL, NULL },
-	{ "docker, v2, cgroup namespace", "700 690 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw,nsdelegate\n", "0::/\n", 0, 2,
-	  "/sys/fs/cgroup", "/sys/fs/cgroup", NULL },
-	{ "outside of the cgroup namespace's root", V2_MOUNT, "0::/../../system.slice\n", -EBADMSG, 0, NULL, NULL, NULL },
-	{ "a mount of a parent of the namespace's root", "700 690 0:26 /../.. /cg rw - cgroup2 cgroup2 rw\n", "0::/\n",
-	  -EBADMSG, 0, NULL, NULL, NULL },
-	{ "a blank and a backslash in the mount's path",
-	  "700 690 0:26 / /mnt/my\\040cgroup\\134s rw - cgroup2 cgroup2 rw\n", "0::/a b\n", 0, 2, "/mnt/my cgroup\\s",
-	  "/mnt/my cgroup\\s/a b", NULL },
-	{ "a blank in the root of the mount", "700 690 0:31 /my\\040group /cg rw - cgroup cgroup rw,pids\n",
-	  "1:pids:/my group/a\n", 0, 1, "/cg", "/cg/a", NULL },
-	{ "a colon in the group's name", V2_MOUNT, "0::/a:b/c:pids:d\n", 0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup/a:b/c:pids:d", NULL },
-	{ "fields of propagation, several of them",
-	  "30 21 0:26 / /cg rw shared:9 master:4 propagate_from:2 unbindable - cgroup2 cgroup2 rw\n", "0::/a\n", 0, 2, "/cg",
-	  "/cg/a", NULL },
-	{ "dots in a name are no way up", V2_MOUNT, "0::/a..b/c..\n", 0, 2, "/sys/fs/cgroup", "/sys/fs/cgroup/a..b/c..", NULL },
-	{ "two v2 mounts: the first", V2_MOUNT "31 21 0:26 / /second rw - cgroup2 cgroup2 rw\n", "0::/a\n", 0, 2,
-	  "/sys/fs/cgroup", "/sys/fs/cgroup/a", NULL },
-	{ "nothing mounted", MOUNTS_HEAD, "0::/\n", -ENOENT, 0, NULL, NULL, NULL },
-	{ "empty texts", "", "", -ENOENT, 0, NULL, NULL, NULL },
-	{ "no line of this tree", V2_MOUNT, "1:pids:/x\n", -EBADMSG, 0, NULL, NULL, NULL },
-	{ "no line of the v1 tree", V1_PIDS, "0::/x\n", -EBADMSG, 0, NULL, NULL, NULL },
-	{ "a type that only begins so", "30 21 0:26 / /cg rw - cgroup2x cgroup2 rw\n", "0::/\n", -ENOENT, 0, NULL, NULL, NULL },
-	{ "a device called cgroup2", "30 21 0:26 / /cg rw - tmpfs cgroup2 rw\n", "0::/\n", -ENOENT, 0, NULL, NULL, NULL },
-	{ "a path that holds \" - cgroup2\"", "30 21 0:26 / /a\\040-\\040cgroup2 rw - tmpfs none rw\n", "0::/\n", -ENOENT, 0,
-	  NULL, NULL, NULL },
-	{ "cut lines", "30 21 0:26 /\n30 21\n\n- cgroup2\n30 21 0:26 / /cg rw - cgroup2\n", "0::/\n", -ENOENT, 0, NULL, NULL, NULL },
-	{ "a relative path", V2_MOUNT, "0::a/b\n", -EBADMSG, 0, NULL, NULL, NULL },
-};
+/* --- trees of plain files --- */
 
-static void choose(void **state)
-{
-	nsb_cgroup_tree *tree = malloc(sizeof(*tree));
-	int wrong = 0;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
-		nsb_error error = { 0 };
-		int r = nsb_cgroup_choose(machines[i].mounts, machines[i].self, tree, &error);
-
-		if (r != machines[i].r || (r < 0) != (error.words[0] != '\0') ||
-		    (r == 0 && (tree->version != machines[i].version || strcmp(tree->mount, machines[i].mount) != 0 ||
-				strcmp(tree->own, machines[i].own) != 0 ||
-				strcmp(tree->unified, machines[i].unified != NULL ? machines[i].unified : "") != 0))) {
-			print_error("%s: %d, version %d, %s, %s, %s\n", machines[i].name, r, tree->version, tree->mount,
-				    tree->own, tree->unified);
-			wrong++;
-		}
-	}
-	assert_int_equal(wrong, 0);
-	free(tree);
-}
-
-/* Longer than any buffer: refused or right, never a part of it. */
-static void choose_long(void **state)
-{
-	nsb_cgroup_tree *tree = malloc(sizeof(*tree));
-	char *path = malloc(2 * PATH_MAX), *self = malloc(2 * PATH_MAX + 16), *mounts = malloc(2 * PATH_MAX + 64);
-
-	(void)state;
-	for (size_t length = PATH_MAX - 40; length < 2 * PATH_MAX - 2; length++) {
-		memset(path, 'x', length);
-		path[0] = '/';
-		path[length] = '\0';
-		sprintf(self, "0::%s\n", path);
-		if (nsb_cgroup_choose(V2_MOUNT, self, tree, NULL) == 0)
-			assert_int_equal(strlen(tree->own), length + strlen("/sys/fs/cgroup"));
-		sprintf(mounts, "1 2 0:1 / %s rw - cgroup2 none rw\n", path);
-		if (nsb_cgroup_choose(mounts, "0::/a\n", tree, NULL) == 0)
-			assert_int_equal(strlen(tree->mount), length);
-	}
-	free(mounts);
-	free(self);
-	free(path);
-	free(tree);
-}
-
-/* --- a tree of plain files --- */
-
+FILE *__real_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode);
 int __real_mkdirat(int dirfd, const char *path, mode_t mode);
 int __wrap_mkdirat(int dirfd, const char *path, mode_t mode);
+int __real_rmdir(const char *path);
+int __wrap_rmdir(const char *path);
 int __real_unlinkat(int dirfd, const char *path, int flags);
 int __wrap_unlinkat(int dirfd, const char *path, int flags);
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 
-static const char *const files[] = { "cgroup.procs", "tasks", "cgroup.subtree_control", "cgroup.controllers", "pids.max" };
+/* What cgroupfs puts into each new group; those of the cpuset controller only where that is. */
+static const char *const files[] = { "cgroup.procs", "cgroup.controllers", "cgroup.subtree_control", "tasks", "cpuset.cpus",
+				     "cpuset.mems" };
+#define N_FILES (sizeof(files) / sizeof(files[0]))
 
 static char base[] = "/tmp/nsbox-test-cgroup-XXXXXX";
-static nsb_cgroup_tree *tree;
+static nsb_cgroup_layout *layout;
+static nsb_cgroup_tree *tree; /* the first of the layout: `base` itself */
+static bool cpuset;	      /* new groups have its files */
 static int writes_left, write_errno; /* after so many writes they fail with this */
 static int busy;		     /* so many removals fail with EBUSY */
+static int mkdirs;		     /* tried */
+static int vanish, vanish_errno;     /* so many times the group of the box cannot be made, because what is above is gone */
 static char journal[4096];	     /* FILE=TEXT of all writes, one a line */
 
-static void touch(int dir, const char *name)
+/* /proc/self/cgroup is the file `cgroup` in `base`. */
+FILE *__wrap_fopen(const char *path, const char *mode)
 {
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	const char *name = nsb_after_prefix(path, "/proc/self/");
+
+	return __real_fopen(name != NULL ? name : path, mode);
+}
+
+static void put_at(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	assert_true(fd >= 0);
+	assert_int_equal(__real_write(fd, text, strlen(text)), strlen(text));
 	close(fd);
 }
 
-/* What cgroupfs puts into each new group. */
+/* NAME below `base`. */
+static const char *place(const char *name)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", base, name);
+	return path;
+}
+
+static void put(const char *name, const char *text)
+{
+	put_at(AT_FDCWD, place(name), text);
+}
+
+static void fill_group(int dir)
+{
+	for (size_t i = 0; i < N_FILES; i++)
+		if (i < 3 ? tree->version == 2 || i == 0 : i == 3 ? tree->version == 1 : cpuset)
+			put_at(dir, files[i], i > 3 ? "\n" : "");
+}
+
+/* Whether it is the last component of the path to a box. */
+static bool is_box(const char *path)
+{
+	return strcmp(path, BOX) == 0;
+}
+
 int __wrap_mkdirat(int dirfd, const char *path, mode_t mode)
 {
 	int dir;
 
+	mkdirs++;
+	if (is_box(path) && vanish > 0) {
+		vanish--;
+		/* the user's group, which the other box took along */
+		if (access(place("nsbox/user-2001"), F_OK) == 0)
+			__wrap_rmdir(place("nsbox/user-2001"));
+		errno = vanish_errno;
+		return -1;
+	}
 	if (__real_mkdirat(dirfd, path, mode) < 0)
 		return -1;
 	dir = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (strcmp(files[i], "tasks") != 0 || tree->version == 1)
-			touch(dir, files[i]);
+	fill_group(dir);
 	close(dir);
 	return 0;
 }
 
-/* Its files do not keep a group from being removed, processes do. */
+static bool has_children(int dir)
+{
+	DIR *list = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const struct dirent *entry;
+	bool found = false;
+
+	while ((entry = readdir(list)) != NULL)
+		found |= entry->d_type == DT_DIR && entry->d_name[0] != '.';
+	closedir(list);
+	return found;
+}
+
+/* Its files do not keep a group from being removed, groups and processes in it do. */
 int __wrap_unlinkat(int dirfd, const char *path, int flags)
 {
 	int dir;
 
 	if (flags != AT_REMOVEDIR)
 		return __real_unlinkat(dirfd, path, flags);
-	if (busy > 0 && faccessat(dirfd, path, F_OK, 0) == 0) {
-		busy--;
+	dir = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -1;
+	if (busy > 0 || has_children(dir)) {
+		busy -= busy > 0;
+		close(dir);
 		errno = EBUSY;
 		return -1;
 	}
-	dir = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir >= 0) {
-		for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-			__real_unlinkat(dir, files[i], 0);
-		close(dir);
-	}
+	for (size_t i = 0; i < N_FILES; i++)
+		__real_unlinkat(dir, files[i], 0);
+	close(dir);
 	return __real_unlinkat(dirfd, path, flags);
+}
+
+int __wrap_rmdir(const char *path)
+{
+	return __wrap_unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
 }
 
 ssize_t __wrap_write(int fd, const void *data, size_t size)
@@ -226,22 +183,25 @@ ssize_t __wrap_write(int fd, const void *data, size_t size)
 
 static int make_version(int version)
 {
+	int dir;
+
 	strcpy(base + strlen(base) - 6, "XXXXXX");
-	if (mkdtemp(base) == NULL)
+	if (mkdtemp(base) == NULL || chdir(base) < 0)
 		return -1;
-	tree = calloc(1, sizeof(*tree));
+	layout = calloc(1, sizeof(*layout));
+	layout->n_trees = 1;
+	snprintf(layout->base, sizeof(layout->base), "nsbox");
+	tree = &layout->trees[0];
 	tree->version = version;
+	tree->controllers = tree->wanted = PIDS;
 	snprintf(tree->mount, sizeof(tree->mount), "%s", base);
 	snprintf(tree->own, sizeof(tree->own), "%s/system.slice/ssh", base);
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		char path[128];
-
-		snprintf(path, sizeof(path), "%s/%s", base, files[i]);
-		if (strcmp(files[i], "tasks") != 0 || version == 1)
-			touch(AT_FDCWD, path);
-	}
+	cpuset = false;
+	write_errno = writes_left = busy = mkdirs = vanish = 0;
+	dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fill_group(dir);
+	close(dir);
 	journal[0] = '\0';
-	write_errno = writes_left = busy = 0;
 	return 0;
 }
 
@@ -262,52 +222,108 @@ static int remove_base(void **state)
 	char command[128];
 
 	(void)state;
-	free(tree);
+	free(layout);
 	snprintf(command, sizeof(command), "rm -rf '%s'", base);
-	return system(command);
+	return chdir("/") < 0 ? -1 : system(command);
 }
 
 static bool exists(const char *name)
 {
-	char path[256];
+	return access(place(name), F_OK) == 0;
+}
 
-	snprintf(path, sizeof(path), "%s/%s", base, name);
-	return access(path, F_OK) == 0;
+/* --- making --- */
+
+/* Makes one that must succeed. */
+static void make(const char *path)
+{
+	nsb_error error = { 0 };
+	int group = -1, r = nsb_cgroup_make(layout, 0, path, &group, &error);
+
+	if (r < 0)
+		print_error("%s\n", error.words);
+	assert_int_equal(r, 0);
+	assert_true(group >= 0 && (fcntl(group, F_GETFD) & FD_CLOEXEC));
+	assert_string_equal(error.words, "");
+	close(group);
 }
 
 static void make_v1_group(void **state)
 {
-	int group = -1;
-
 	(void)state;
-	assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "2048", &group, NULL), 0);
-	assert_true(group >= 0 && (fcntl(group, F_GETFD) & FD_CLOEXEC));
-	assert_string_equal(journal, "/nsbox/k3j5h7g9fx/pids.max=2048\n");
-	close(group);
+	make(BOX);
+	assert_true(exists("nsbox/" BOX "/tasks"));
+	assert_string_equal(journal, "");
 }
 
-/* Each group on the way hands the controller down, top first, before the limit can be set. */
+/* Each group on the way hands the controllers down, top first; the box's own hands nothing down. */
 static void make_v2_group(void **state)
 {
+	(void)state;
+	snprintf(layout->base, sizeof(layout->base), "a/b");
+	make(BOX);
+	assert_string_equal(journal, "/cgroup.subtree_control=+pids\n/a/cgroup.subtree_control=+pids\n"
+				     "/a/b/cgroup.subtree_control=+pids\n");
+	assert_true(exists("a/b/" BOX));
+}
+
+static void make_with_several_controllers(void **state)
+{
+	(void)state;
+	tree->controllers = tree->wanted = PIDS | MEMORY | IO;
+	make("user-2001/" BOX);
+	assert_string_equal(journal,
+			    "/cgroup.subtree_control=+pids\n/cgroup.subtree_control=+memory\n/cgroup.subtree_control=+io\n"
+			    "/nsbox/cgroup.subtree_control=+pids\n/nsbox/cgroup.subtree_control=+memory\n"
+			    "/nsbox/cgroup.subtree_control=+io\n/nsbox/user-2001/cgroup.subtree_control=+pids\n"
+			    "/nsbox/user-2001/cgroup.subtree_control=+memory\n"
+			    "/nsbox/user-2001/cgroup.subtree_control=+io\n");
+}
+
+/* Without a controller nothing is asked of the tree. */
+static void make_without_controllers(void **state)
+{
+	(void)state;
+	tree->controllers = tree->wanted = 0;
+	make("user-2001/" BOX);
+	assert_string_equal(journal, "");
+	assert_true(exists("nsbox/user-2001/" BOX));
+}
+
+/* Above the group that systemd gave nothing is ours: not looked at, not written to. */
+static void make_delegated(void **state)
+{
+	nsb_error error = { 0 };
 	int group = -1;
 
 	(void)state;
-	assert_int_equal(nsb_cgroup_make(tree, "a/b/k3j5h7g9fx", "16", &group, NULL), 0);
-	assert_string_equal(journal, "/cgroup.subtree_control=+pids\n/a/cgroup.subtree_control=+pids\n"
-				     "/a/b/cgroup.subtree_control=+pids\n/a/b/k3j5h7g9fx/pids.max=16\n");
-	close(group);
+	layout->delegated = true;
+	snprintf(layout->base, sizeof(layout->base), "nsbox.slice/nsbox.service");
+	assert_int_equal(nsb_cgroup_make(layout, 0, BOX, &group, &error), -ENOENT); /* the service has stopped */
+	assert_int_equal(group, -1);
+	assert_non_null(strstr(error.words, "nsbox.slice/nsbox.service"));
+	assert_false(exists("nsbox.slice"));
+	assert_int_equal(mkdirat(AT_FDCWD, place("nsbox.slice"), 0755), 0);
+	assert_int_equal(mkdirat(AT_FDCWD, place("nsbox.slice/nsbox.service"), 0755), 0);
+	make("user-2001/" BOX);
+	assert_string_equal(journal, "/nsbox.slice/nsbox.service/cgroup.subtree_control=+pids\n"
+				     "/nsbox.slice/nsbox.service/user-2001/cgroup.subtree_control=+pids\n");
+	assert_true(exists("nsbox.slice/nsbox.service/user-2001/" BOX));
 }
 
-/* Without a limit nothing is asked of the controllers. */
-static void make_without_limit(void **state)
+static void make_in_second_tree(void **state)
 {
 	int group = -1;
 
 	(void)state;
-	assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "max", &group, NULL), 0);
-	assert_string_equal(journal, "");
-	assert_true(exists("nsbox/k3j5h7g9fx/pids.max"));
+	layout->trees[1] = layout->trees[0];
+	layout->n_trees = 2;
+	assert_int_equal(mkdirat(AT_FDCWD, place("second"), 0755), 0);
+	snprintf(layout->trees[1].mount, sizeof(layout->trees[1].mount), "%s", place("second"));
+	assert_int_equal(nsb_cgroup_make(layout, 1, BOX, &group, NULL), 0);
 	close(group);
+	assert_true(exists("second/nsbox/" BOX));
+	assert_false(exists("nsbox"));
 }
 
 static void make_existing(void **state)
@@ -316,25 +332,91 @@ static void make_existing(void **state)
 	int group = -1;
 
 	(void)state;
-	assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "16", &group, NULL), 0);
-	close(group);
-	group = -1;
-	assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "16", &group, &error), -EEXIST);
+	make(BOX);
+	mkdirs = 0;
+	assert_int_equal(nsb_cgroup_make(layout, 0, BOX, &group, &error), -EEXIST);
 	assert_int_equal(group, -1);
-	assert_true(exists("nsbox/k3j5h7g9fx")); /* another one's */
-	/* ancestors are shared */
-	assert_int_equal(nsb_cgroup_make(tree, "nsbox/other00000", "16", &group, NULL), 0);
-	close(group);
+	assert_int_equal(mkdirs, 2); /* not tried again */
+	assert_non_null(strstr(error.words, BOX));
+	assert_true(exists("nsbox/" BOX)); /* another one's */
+	make("other00000"); /* ancestors are shared */
 }
 
-/* The n-th write fails: the error says where, the group is gone. */
-static void failing_writes(void **state)
+/* The user's last other box takes their group along, at the worst moment. */
+static void make_while_the_user_group_goes(void **state)
 {
-	const int n_writes = tree->version == 2 ? 3 : 1;
-	const char *const places[] = { "cgroup.subtree_control", "cgroup.subtree_control", "pids.max" };
-	static const int errors[] = { EBUSY, EACCES, EROFS, EOPNOTSUPP, EINVAL };
+	static const int errors[] = { ENOENT, ENODEV };
 
 	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		vanish = 3;
+		vanish_errno = errors[i];
+		make("user-2001/" BOX);
+		assert_int_equal(vanish, 0);
+		assert_true(exists("nsbox/user-2001/" BOX));
+		assert_int_equal(nsb_cgroup_remove(place("nsbox/user-2001/" BOX), 0), 0);
+	}
+}
+
+/* It does not end: given up, with a sentence. Another error is not tried again. */
+static void make_in_vain(void **state)
+{
+	static const int errors[] = { ENOENT, ENODEV, EACCES, ENOMEM };
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		nsb_error error = { .stage = NSB_STAGE_HOST };
+		int group = -1;
+
+		vanish = 1000000;
+		vanish_errno = errors[i];
+		assert_int_equal(nsb_cgroup_make(layout, 0, "user-2001/" BOX, &group, &error), -errors[i]);
+		assert_int_equal(group, -1);
+		assert_int_equal(error.err, errors[i]);
+		assert_int_equal(error.stage, NSB_STAGE_HOST);
+		assert_non_null(strstr(error.words, "cannot make the cgroup " BOX));
+		assert_int_equal(1000000 - vanish, i < 2 ? 100 : 1);
+		assert_int_equal(nsb_cgroup_make(layout, 0, "user-2001/" BOX, &group, NULL), -errors[i]);
+	}
+}
+
+/* Version 1: a group without processors and memory nodes takes no process. */
+static void make_with_cpuset(void **state)
+{
+	(void)state;
+	cpuset = true;
+	put("cpuset.cpus", "0-3\n");
+	put("cpuset.mems", "0\n");
+	make("user-2001/" BOX);
+	assert_string_equal(journal, "/nsbox/cpuset.cpus=0-3\n\n/nsbox/cpuset.mems=0\n\n"
+				     "/nsbox/user-2001/cpuset.cpus=0-3\n\n/nsbox/user-2001/cpuset.mems=0\n\n"
+				     "/nsbox/user-2001/" BOX "/cpuset.cpus=0-3\n\n"
+				     "/nsbox/user-2001/" BOX "/cpuset.mems=0\n\n");
+	/* what is there already is the administrator's, and passed on */
+	journal[0] = '\0';
+	put("nsbox/cpuset.cpus", "1\n");
+	make("other00000");
+	assert_string_equal(journal, "/nsbox/other00000/cpuset.cpus=1\n\n/nsbox/other00000/cpuset.mems=0\n\n");
+}
+
+/* Version 2 inherits by itself. */
+static void make_with_cpuset_v2(void **state)
+{
+	(void)state;
+	cpuset = true;
+	tree->controllers = tree->wanted = CPUSET;
+	put("cpuset.cpus", "0-3\n");
+	make(BOX);
+	assert_string_equal(journal, "/cgroup.subtree_control=+cpuset\n/nsbox/cgroup.subtree_control=+cpuset\n");
+}
+
+/* --- failing --- */
+
+/* The n-th write fails: the sentence says where, the group is gone. `places`: two words of each sentence. */
+static void failing_writes(const char *const places[][2], int n_writes)
+{
+	static const int errors[] = { EBUSY, EACCES, EROFS, EOPNOTSUPP, EINVAL };
+
 	for (int n = 0; n < n_writes; n++)
 		for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 			nsb_error error = { 0 };
@@ -342,46 +424,98 @@ static void failing_writes(void **state)
 
 			write_errno = errors[i];
 			writes_left = n;
-			assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "16", &group, &error), -errors[i]);
+			assert_int_equal(nsb_cgroup_make(layout, 0, BOX, &group, &error), -errors[i]);
 			assert_int_equal(group, -1);
-			assert_non_null(strstr(error.words, places[n + 3 - n_writes]));
-			assert_false(exists("nsbox/k3j5h7g9fx"));
+			if (strstr(error.words, places[n][0]) == NULL || strstr(error.words, places[n][1]) == NULL)
+				fail_msg("write %d: %s", n, error.words);
+			assert_false(exists("nsbox/" BOX));
 			assert_int_equal(error.err, errors[i]);
+			/* as before: the way there is made again */
+			if (exists("nsbox"))
+				assert_int_equal(rmdir(place("nsbox")), 0);
 		}
 	write_errno = 0;
+	make(BOX);
+}
+
+static void failing_delegation(void **state)
+{
+	char below[128];
+	const char *const places[][2] = { { "the pids controller", base },
+					  { "the memory controller", base },
+					  { "the pids controller", below },
+					  { "the memory controller", below } };
+
+	(void)state;
+	snprintf(below, sizeof(below), "%s/nsbox (cgroup.subtree_control)", base);
+	tree->controllers = tree->wanted = PIDS | MEMORY;
+	failing_writes(places, 4);
+}
+
+static void failing_cpuset(void **state)
+{
+	static const char *const places[][2] = { { "cpuset.cpus", "copy" },
+						 { "cpuset.mems", "copy" },
+						 { "cpuset.cpus", "copy" },
+						 { "cpuset.mems", "copy" } };
+
+	(void)state;
+	cpuset = true;
+	put("cpuset.cpus", "0-3\n");
+	put("cpuset.mems", "0\n");
+	failing_writes(places, 4);
+}
+
+/* A controller that the tree does not have: the kernel says ENOENT. */
+static void missing_controller(void **state)
+{
+	nsb_error error = { 0 };
+	int group = -1;
+
+	(void)state;
+	assert_int_equal(unlink(place("cgroup.subtree_control")), 0);
+	assert_int_equal(nsb_cgroup_make(layout, 0, BOX, &group, &error), -ENOENT);
+	assert_int_equal(group, -1);
+	assert_non_null(strstr(error.words, "the pids controller"));
+	assert_false(exists("nsbox"));
 }
 
 static void unwritable_places(void **state)
 {
 	nsb_error error = { 0 };
 	int group = -1;
-	char path[128];
 
 	(void)state;
 	/* a file or a link where a group should be */
-	snprintf(path, sizeof(path), "%s/nsbox", base);
-	touch(AT_FDCWD, path);
-	assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "16", &group, &error), -ENOTDIR);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(symlink("/tmp", path), 0);
-	assert_true(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "16", &group, NULL) < 0);
+	put("nsbox", "");
+	assert_int_equal(nsb_cgroup_make(layout, 0, BOX, &group, &error), -ENOTDIR);
+	assert_int_equal(unlink(place("nsbox")), 0);
+	assert_int_equal(symlink("/tmp", place("nsbox")), 0);
+	assert_true(nsb_cgroup_make(layout, 0, BOX, &group, NULL) < 0);
+	error = (nsb_error){ 0 };
 	snprintf(tree->mount, sizeof(tree->mount), "%s/gone", base);
-	assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "16", &group, NULL), -ENOENT);
+	assert_int_equal(nsb_cgroup_make(layout, 0, BOX, &group, &error), -ENOENT);
+	assert_non_null(strstr(error.words, tree->mount));
+	assert_int_equal(group, -1);
 }
+
+/* --- entering --- */
 
 /* The way in by `tasks` or `cgroup.procs`, and the way back. */
 static void ways(void **state)
 {
 	char path[PATH_MAX], wanted[128];
 	const char *file = tree->version == 1 ? "tasks" : "cgroup.procs";
+	nsb_error error = { 0 };
 	int group = -1, fd;
 
 	(void)state;
-	assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "max", &group, NULL), 0);
+	assert_int_equal(nsb_cgroup_make(layout, 0, BOX, &group, NULL), 0);
+	journal[0] = '\0';
 	fd = nsb_cgroup_open_join(tree, group, NULL);
 	assert_true(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
 	assert_int_equal(write(fd, "0", 1), 1);
-	snprintf(wanted, sizeof(wanted), "/nsbox/k3j5h7g9fx/%s=0\n", file);
+	snprintf(wanted, sizeof(wanted), "/nsbox/" BOX "/%s=0\n", file);
 	assert_string_equal(journal, wanted);
 	close(fd);
 	assert_int_equal(nsb_cgroup_way_back(tree, path, sizeof(path)), 0);
@@ -389,48 +523,79 @@ static void ways(void **state)
 	for (size_t size = 0; size <= strlen(path); size++)
 		assert_int_equal(nsb_cgroup_way_back(tree, wanted, size), -ENAMETOOLONG);
 	assert_int_equal(unlinkat(group, file, 0), 0);
-	assert_int_equal(nsb_cgroup_open_join(tree, group, NULL), -ENOENT);
+	assert_int_equal(nsb_cgroup_open_join(tree, group, &error), -ENOENT);
+	assert_non_null(strstr(error.words, file));
 	close(group);
 }
 
-static const char *group_path(const char *name)
+/* The monitor leaves the application's group in every tree. */
+static void settle(void **state)
 {
-	static char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", base, name);
-	return path;
-}
-
-static void put(const char *name, const char *text)
-{
-	int fd = open(group_path(name), O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(__real_write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
-/* A group that is not empty: what is in it goes to its parent, or to the monitors' group where there is one. */
-static void remove_busy(void **state)
-{
-	const char *file = tree->version == 1 ? "tasks" : "cgroup.procs";
-	char name[64], wanted[128];
-	int group = -1;
+	nsb_error error = { 0 };
 
 	(void)state;
-	for (int monitors = 0; monitors < 2; monitors++) {
-		if (monitors)
-			assert_int_equal(mkdirat(AT_FDCWD, group_path("nsbox/monitors"), 0755), 0);
-		assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "max", &group, NULL), 0);
-		close(group);
-		snprintf(name, sizeof(name), "nsbox/k3j5h7g9fx/%s", file);
+	layout->trees[1] = layout->trees[0];
+	layout->n_trees = 2;
+	assert_int_equal(mkdirat(AT_FDCWD, place("second"), 0755), 0);
+	snprintf(layout->trees[1].mount, sizeof(layout->trees[1].mount), "%s", place("second"));
+	for (int again = 0; again < 2; again++) {
+		journal[0] = '\0';
+		assert_int_equal(nsb_cgroup_settle(layout, &error), 0);
+		assert_string_equal(journal, "/nsbox/monitors/tasks=0\n/second/nsbox/monitors/tasks=0\n");
+	}
+	write_errno = ENOSPC;
+	writes_left = 1;
+	assert_int_equal(nsb_cgroup_settle(layout, &error), -ENOSPC);
+	assert_non_null(strstr(error.words, "cannot enter the cgroup nsbox/monitors in "));
+	assert_non_null(strstr(error.words, "/second"));
+}
+
+/* Version 2, alone or beside, goes on in a child by clone3(2), which no plain directory takes. */
+static void settle_v2(void **state)
+{
+	nsb_error error = { 0 };
+
+	(void)state;
+	assert_int_equal(nsb_cgroup_settle(layout, &error), -EBADF);
+	assert_non_null(strstr(error.words, NSB_CGROUP_MONITORS));
+	assert_string_equal(journal, "/cgroup.subtree_control=+pids\n/nsbox/cgroup.subtree_control=+pids\n");
+	layout->n_trees = 0;
+	snprintf(layout->unified, sizeof(layout->unified), "%s", base);
+	error = (nsb_error){ 0 };
+	journal[0] = '\0';
+	assert_int_equal(nsb_cgroup_settle(layout, &error), -EBADF);
+	assert_string_equal(journal, ""); /* nothing is handed down where only the monitor goes */
+	/* one that is not there, or cannot be written, is none of our business */
+	snprintf(layout->unified, sizeof(layout->unified), "%s/gone", base);
+	assert_int_equal(nsb_cgroup_settle(layout, &error), 0);
+}
+
+/* --- removing --- */
+
+/* A group that is not empty: what is in it goes to the monitors' group, or to its parent where there is none. */
+static void remove_busy(void **state)
+{
+	static const struct {
+		const char *box, *monitors, *refuge;
+	} rows[] = { { "nsbox/" BOX, NULL, "nsbox" },
+		     { "nsbox/" BOX, "nsbox/monitors", "nsbox/monitors" },
+		     { "nsbox/user-2001/" BOX, "nsbox/monitors", "nsbox/monitors" } };
+	const char *file = tree->version == 1 ? "tasks" : "cgroup.procs";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char name[128], wanted[256];
+
+		if (rows[i].monitors != NULL && !exists(rows[i].monitors))
+			assert_int_equal(mkdirat(AT_FDCWD, place(rows[i].monitors), 0755), 0);
+		make(rows[i].box + strlen("nsbox/"));
+		snprintf(name, sizeof(name), "%s/%s", rows[i].box, file);
 		put(name, "77\n78\n");
 		journal[0] = '\0';
 		busy = 1;
-		assert_int_equal(nsb_cgroup_remove(group_path("nsbox/k3j5h7g9fx"), 1000), 0);
-		assert_false(exists("nsbox/k3j5h7g9fx"));
-		snprintf(wanted, sizeof(wanted), "/nsbox/%s%s=77\n/nsbox/%s%s=78\n", monitors ? "monitors/" : "", file,
-			 monitors ? "monitors/" : "", file);
+		assert_int_equal(nsb_cgroup_remove(place(rows[i].box), 1000), 0);
+		assert_false(exists(rows[i].box));
+		snprintf(wanted, sizeof(wanted), "/%s/%s=77\n/%s/%s=78\n", rows[i].refuge, file, rows[i].refuge, file);
 		assert_string_equal(journal, wanted);
 	}
 }
@@ -438,34 +603,116 @@ static void remove_busy(void **state)
 static void remove_never(void **state)
 {
 	int64_t before;
-	int group = -1;
 
 	(void)state;
-	assert_int_equal(nsb_cgroup_make(tree, "nsbox/k3j5h7g9fx", "max", &group, NULL), 0);
-	close(group);
+	make("user-2001/" BOX);
 	busy = 1000000;
 	before = nsb_now();
-	assert_int_equal(nsb_cgroup_remove(group_path("nsbox/k3j5h7g9fx"), 60), -EBUSY);
+	assert_int_equal(nsb_cgroup_remove(place("nsbox/user-2001/" BOX), 60), -EBUSY);
 	assert_true(nsb_now() - before >= 60 && nsb_now() - before < 1500);
 	busy = 0;
-	assert_int_equal(nsb_cgroup_remove(group_path("nsbox/k3j5h7g9fx"), 0), 0);
-	assert_int_equal(nsb_cgroup_remove(group_path("nsbox/k3j5h7g9fx"), 0), 0); /* gone */
-	assert_int_equal(nsb_cgroup_remove(group_path("no/such/group"), 0), 0);
+	assert_true(exists("nsbox/user-2001"));
+	assert_int_equal(nsb_cgroup_remove(place("nsbox/user-2001/" BOX), 0), 0);
+	assert_int_equal(nsb_cgroup_remove(place("nsbox/user-2001/" BOX), 0), 0); /* gone */
+	assert_int_equal(nsb_cgroup_remove(place("no/such/group"), 0), 0);
 	assert_int_equal(nsb_cgroup_remove("relative", 0), -EINVAL);
 }
 
-/* What this machine has: chosen or refused in words, and nothing written. */
-static void this_machine(void **state)
+/* The group of a user goes with the last box in it, and nothing else does. */
+static void remove_user_group(void **state)
 {
-	static const char *const limits[] = { "max", "100" };
+	(void)state;
+	make("user-2001/" BOX);
+	make("user-2001/other00000");
+	make("user-2002/" BOX);
+	assert_int_equal(nsb_cgroup_remove(place("nsbox/user-2001/" BOX), 0), 0);
+	assert_true(exists("nsbox/user-2001/other00000"));
+	assert_int_equal(nsb_cgroup_remove(place("nsbox/user-2001/other00000"), 0), 0);
+	assert_false(exists("nsbox/user-2001"));
+	assert_true(exists("nsbox/user-2002/" BOX));
+	assert_int_equal(nsb_cgroup_remove(place("nsbox/user-2002/" BOX), 0), 0);
+	assert_false(exists("nsbox/user-2002"));
+	make(BOX);
+	assert_int_equal(nsb_cgroup_remove(place("nsbox/" BOX), 0), 0);
+	assert_true(exists("nsbox"));
+	/* the box went earlier, its user's group was busy then */
+	assert_int_equal(mkdirat(AT_FDCWD, place("nsbox/user-2003"), 0755), 0);
+	assert_int_equal(nsb_cgroup_remove(place("nsbox/user-2003/" BOX), 0), 0);
+	assert_false(exists("nsbox/user-2003"));
+}
+
+/* --- nsbox.service --- */
+
+#define SERVICE "nsbox.slice/nsbox.service"
+
+static void make_service(const char *controllers)
+{
+	char mountinfo[256];
+
+	snprintf(mountinfo, sizeof(mountinfo), "1 1 0:1 / %s rw - cgroup2 none rw\n", base);
+	put("mountinfo", mountinfo);
+	put("cgroup", "0::/" SERVICE "\n");
+	assert_int_equal(mkdirat(AT_FDCWD, place("nsbox.slice"), 0755), 0);
+	assert_int_equal(mkdirat(AT_FDCWD, place(SERVICE), 0755), 0);
+	put(SERVICE "/cgroup.controllers", controllers);
+}
+
+/* First the processes leave the group, then it hands its controllers down, then it is told. */
+static void delegate(void **state)
+{
+	nsb_error error = { 0 };
+	char path[128];
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		nsb_error error = { 0 };
-		int r = nsb_cgroup_find(limits[i], tree, &error);
+	make_service("cpu io memory pids\n");
+	assert_int_equal(delegate_prepare(&error), 0);
+	assert_string_equal(journal, "/" SERVICE "/monitors/cgroup.procs=0\n"
+				     "/" SERVICE "/cgroup.subtree_control=+pids\n"
+				     "/" SERVICE "/cgroup.subtree_control=+memory\n"
+				     "/" SERVICE "/cgroup.subtree_control=+cpu\n"
+				     "/" SERVICE "/cgroup.subtree_control=+io\n"
+				     "/run/cgroup.new=/" SERVICE "\n");
+	assert_int_equal(nsb_registry_base(path, sizeof(path)), 0);
+	assert_string_equal(path, "/" SERVICE);
+	assert_int_equal(delegate_prepare(&error), 0); /* restarted */
+}
 
-		assert_true(r == 0 ? tree->version == 1 || tree->version == 2 : error.words[0] != '\0');
+/* Whatever fails, nobody is told of a group that is half prepared. */
+static void delegate_fails(void **state)
+{
+	static const char *const words[] = { "cannot enter", "the pids controller", "the cpu controller", "run/cgroup" };
+
+	(void)state;
+	make_service("cpu pids\n");
+	for (int n = 0; n < 4; n++) {
+		nsb_error error = { 0 };
+		char path[128];
+
+		write_errno = EIO;
+		writes_left = n;
+		assert_int_equal(delegate_prepare(&error), -EIO);
+		if (strstr(error.words, words[n]) == NULL)
+			fail_msg("write %d: %s", n, error.words);
+		assert_int_equal(nsb_registry_base(path, sizeof(path)), -ENOENT);
 	}
+}
+
+static void delegate_elsewhere(void **state)
+{
+	nsb_error error = { 0 };
+	char mountinfo[256];
+
+	(void)state;
+	make_service("pids\n");
+	put("cgroup", "0::/\n");
+	assert_int_equal(delegate_prepare(&error), -EINVAL);
+	assert_non_null(strstr(error.words, "not by hand"));
+	snprintf(mountinfo, sizeof(mountinfo), "1 1 0:1 / %s rw - cgroup none rw,pids\n", base);
+	put("mountinfo", mountinfo);
+	put("cgroup", "1:pids:/a\n");
+	error = (nsb_error){ 0 };
+	assert_int_equal(delegate_prepare(&error), -ENOTSUP);
+	assert_non_null(strstr(error.words, "version 1"));
 	assert_string_equal(journal, "");
 }
 
@@ -475,25 +722,40 @@ static void this_machine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(choose),
-		cmocka_unit_test(choose_long),
 		V1(make_v1_group),
 		V2(make_v2_group),
-		V1(make_without_limit),
-		V2(make_without_limit),
+		V2(make_with_several_controllers),
+		V1(make_without_controllers),
+		V2(make_without_controllers),
+		V2(make_delegated),
+		V1(make_in_second_tree),
+		V2(make_in_second_tree),
 		V1(make_existing),
 		V2(make_existing),
-		V1(failing_writes),
-		V2(failing_writes),
+		V1(make_while_the_user_group_goes),
+		V2(make_while_the_user_group_goes),
+		V1(make_in_vain),
+		V2(make_in_vain),
+		V1(make_with_cpuset),
+		V2(make_with_cpuset_v2),
+		V2(failing_delegation),
+		V1(failing_cpuset),
+		V2(missing_controller),
 		V1(unwritable_places),
 		V2(unwritable_places),
 		V1(ways),
 		V2(ways),
+		V1(settle),
+		V2(settle_v2),
 		V1(remove_busy),
 		V2(remove_busy),
 		V1(remove_never),
 		V2(remove_never),
-		V2(this_machine),
+		V1(remove_user_group),
+		V2(remove_user_group),
+		V2(delegate),
+		V2(delegate_fails),
+		V2(delegate_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

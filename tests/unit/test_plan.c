@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "common/config.h"
+#include "common/limit-table.h"
 #include "common/plan.h"
 #include "tests/unit/alloc-fail.h"
 
@@ -43,6 +44,10 @@ static const char *const profiles[] = {
 	("root = /srv/root\nhostname = b-%u\ndomainname = d\ntmpfs = /a:noexec,size=1m /b\nbind = /c /d:/e\n"
 	 "bind_ro = /f\nbind_optional = /g\nmask = /h /i\n"),
 	"hostname = other\npids_max = infinity\nbind = /srv/%u/%U/%g/%G/%i:%h/x\n",
+	("sessions_max = 3\nruntime_max = 1h\ncgroup_parent = a/b\nmemory_max = 12.5%\nmemory_high = 1G\nswap_max = 0\n"
+	 "cpu_max = 150%\ncpu_weight = 7\ncpuset = 0-1\nio_weight = 9\nio_max = /dev/sda rbps=1\n"
+	 "io_max = /dev/sdb wiops=2\nuser_pids_max = 9\nuser_memory_max = 1%\nuser_cpu_max = 50%\n"
+	 "limits_optional = yes\n"),
 };
 #define N_PROFILES (sizeof(profiles) / sizeof(profiles[0]))
 
@@ -67,6 +72,8 @@ static void settings_of(const char *keys, nsb_settings *ret)
 	/* origins name the file by the config's own memory */
 	for (size_t i = 0; i < ret->bind.n; i++)
 		ret->bind.origins[i].file = "c";
+	for (size_t i = 0; i < ret->io_max.n; i++)
+		ret->io_max.origins[i].file = "c";
 	nsb_config_free(config);
 }
 
@@ -108,7 +115,7 @@ static char *text_of(const nsb_plan *plan)
 	FILE *out = open_memstream(&text, &size);
 
 	fprintf(out, "%llx %d %s %s %s %lld %lld %s %d\n", (unsigned long long)plan->namespaces, plan->root_is_host,
-		plan->terminal != NULL ? plan->terminal : "-", plan->root, plan->cgroup_parent, (long long)plan->pids_max,
+		plan->terminal != NULL ? plan->terminal : "-", plan->root, plan->cgroup_parent, (long long)plan->runtime_max,
 		(long long)plan->stop_timeout, plan->hostname, plan->record);
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		char *step = nsb_plan_step_text(&plan->steps[i]);
@@ -200,6 +207,63 @@ static void frame(void **state)
 {
 	(void)state;
 	each_plan(check_frame);
+}
+
+/* The box's group first, then limits of it or of the user's group right above it, in the order of the table. */
+static void check_limit_steps(const nsb_session *session, const nsb_settings *settings, const nsb_plan *plan)
+{
+	size_t at = first(plan, NSB_OP_CGROUP);
+	const nsb_step *cgroup = &plan->steps[at];
+	const char *name = strrchr(cgroup->dst, '/');
+	const nsb_limit *before = nsb_limits;
+
+	assert_string_equal(cgroup->src, plan->cgroup_parent);
+	assert_string_equal(name != NULL ? name + 1 : cgroup->dst, session->id);
+	for (at++; plan->steps[at].op == NSB_OP_LIMIT; at++) {
+		const nsb_step *step = &plan->steps[at];
+		const nsb_limit *limit = nsb_limit_find(step->src);
+
+		assert_non_null(limit);
+		assert_true(limit >= before);
+		before = limit;
+		if (limit->user)
+			assert_true(name != NULL && strncmp(step->dst, cgroup->dst, (size_t)(name - cgroup->dst)) == 0 &&
+				    strlen(step->dst) == (size_t)(name - cgroup->dst));
+		else
+			assert_string_equal(step->dst, cgroup->dst);
+		assert_true(step->data[0] != '\0');
+		assert_int_equal(step->flags, settings->limits_optional ? NSB_STEP_OPTIONAL : 0);
+		assert_int_equal(step->origin.file != NULL, limit->kind == NSB_LIMIT_LIST);
+	}
+	/* nothing more of them */
+	for (; at < plan->n_steps; at++)
+		assert_true(plan->steps[at].op != NSB_OP_LIMIT && plan->steps[at].op != NSB_OP_SESSIONS);
+	assert_int_equal(count(plan, NSB_OP_SESSIONS), settings->sessions_max != NSB_INFINITY);
+	if (settings->sessions_max != NSB_INFINITY)
+		assert_int_equal(plan->steps[0].op, NSB_OP_SESSIONS);
+}
+
+static void limit_steps(void **state)
+{
+	(void)state;
+	each_plan(check_limit_steps);
+}
+
+/* The user's group is named by the number: names may hold anything. */
+static void user_group(void **state)
+{
+	nsb_settings settings;
+	nsb_session session = alice;
+	nsb_plan plan;
+
+	(void)state;
+	session.uid = 4294967294U;
+	settings_of("user_pids_max = 5\n", &settings);
+	assert_int_equal(nsb_plan_make(&session, &settings, &plan, NULL), 0);
+	assert_string_equal(plan.steps[first(&plan, NSB_OP_CGROUP)].dst, NSB_USER_GROUP "4294967294/k3j5h7g9fx");
+	assert_string_equal(plan.steps[first(&plan, NSB_OP_LIMIT)].dst, NSB_USER_GROUP "4294967294");
+	nsb_plan_done(&plan);
+	nsb_settings_done(&settings);
 }
 
 static bool is_path(const char *path)
@@ -383,7 +447,8 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pure),	  cmocka_unit_test(frame),     cmocka_unit_test(steps),	    cmocka_unit_test(environment),
+		cmocka_unit_test(pure),	  cmocka_unit_test(frame),     cmocka_unit_test(limit_steps), cmocka_unit_test(user_group),
+		cmocka_unit_test(steps),  cmocka_unit_test(environment),
 		cmocka_unit_test(owners), cmocka_unit_test(terminals), cmocka_unit_test(step_text), cmocka_unit_test(no_memory),
 	};
 

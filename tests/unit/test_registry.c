@@ -21,6 +21,7 @@
 
 #include "common/fd-util.h"
 #include "common/namespace-table.h"
+#include "common/protocol.h"
 #include "common/registry-text.h"
 #include "common/registry.h"
 #include "common/string-util.h"
@@ -93,6 +94,9 @@ static void fill_entry(void)
 		.n_members = 2,
 		.cgroups = { "/sys/fs/cgroup/pids/nsbox/k3j5h7g9fx", "/sys/fs/cgroup/uni fied/x" },
 		.n_cgroups = 2,
+		.scope = "/sys/fs/cgroup/user.slice/user-2001.slice/session-3.scope",
+		.limits = { "pids_max 2048", "io_max /dev/sda rbps=1000000 wbps=5" },
+		.n_limits = 2,
 		.ut_id = "aZ09",
 	};
 }
@@ -143,6 +147,10 @@ static void assert_same_entry(const nsb_entry *a, const nsb_entry *b)
 	assert_int_equal(a->n_cgroups, b->n_cgroups);
 	for (size_t i = 0; i < a->n_cgroups; i++)
 		assert_string_equal(a->cgroups[i], b->cgroups[i]);
+	assert_string_equal(a->scope, b->scope);
+	assert_int_equal(a->n_limits, b->n_limits);
+	for (size_t i = 0; i < a->n_limits; i++)
+		assert_string_equal(a->limits[i], b->limits[i]);
 }
 
 static void make_entry(const char *id, const char *state, int *ret_lock)
@@ -194,6 +202,14 @@ static void end_holder(holder h)
 	close(h.end);
 	assert_int_equal(waitpid(h.pid, &status, 0), h.pid);
 	assert_int_equal(status, 0);
+}
+
+/* For one of several: those that were started later have its pipe as well. */
+static void kill_holder(holder h)
+{
+	assert_int_equal(kill(h.pid, SIGKILL), 0);
+	assert_int_equal(waitpid(h.pid, NULL, 0), h.pid);
+	close(h.end);
 }
 
 static int hold_new(const char *id)
@@ -390,9 +406,7 @@ static void killed_holder(void **state)
 	int lock;
 
 	(void)state;
-	assert_int_equal(kill(h.pid, SIGKILL), 0);
-	assert_int_equal(waitpid(h.pid, NULL, 0), h.pid);
-	close(h.end);
+	kill_holder(h);
 	assert_int_equal(nsb_registry_lock(boxes, "aaaaaaaaaa", &lock), 0);
 	close(lock);
 }
@@ -602,6 +616,185 @@ static void create_fails(void **state)
 	free(ids);
 }
 
+/* --- how many sessions a user has --- */
+
+static int hold_user(const char *uid)
+{
+	int lock;
+
+	return nsb_registry_lock_user(boxes, (uid_t)strtoul(uid, NULL, 10), nsb_now() + 1000, &lock);
+}
+
+static void lock_user(void **state)
+{
+	holder h = start_holder("2001", hold_user);
+	int64_t before = nsb_now();
+	int lock = -1, other;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(nsb_registry_lock_user(boxes, 2001, before + 60, &lock), -ETIMEDOUT);
+	assert_true(nsb_now() - before >= 60 && nsb_now() - before < 1500);
+	assert_int_equal(lock, -1);
+	assert_int_equal(nsb_registry_lock_user(boxes, 2001, before - 1000, &lock), -ETIMEDOUT);
+	/* other users do not wait, whatever their number */
+	assert_int_equal(nsb_registry_lock_user(boxes, 2000, before - 1000, &lock), 0);
+	assert_true(fcntl(lock, F_GETFD) & FD_CLOEXEC);
+	close(lock);
+	assert_int_equal(nsb_registry_lock_user(boxes, 0, before - 1000, &lock), 0);
+	close(lock);
+	assert_int_equal(nsb_registry_lock_user(boxes, 4294967294U, before - 1000, &lock), 0);
+	close(lock);
+	end_holder(h);
+	assert_int_equal(nsb_registry_lock_user(boxes, 2001, before - 1000, &lock), 0);
+	/* of the open file: not even the same process gets it twice, and closing another descriptor keeps it */
+	assert_int_equal(nsb_registry_lock_user(boxes, 2001, before - 1000, &other), -ETIMEDOUT);
+	assert_int_equal(nsb_registry_lock_user(boxes, 2002, before - 1000, &other), 0);
+	close(other);
+	assert_int_equal(nsb_registry_lock_user(boxes, 2001, before - 1000, &other), -ETIMEDOUT);
+	close(lock);
+	assert_int_equal(nsb_registry_lock_user(boxes, 2001, before - 1000, &lock), 0);
+	close(lock);
+	assert_int_equal(stat("nsbox/users", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_size, 0);
+}
+
+/* Whoever waits gets it as soon as it is free. */
+static void lock_user_waits(void **state)
+{
+	holder h = start_holder("2001", hold_user);
+	pid_t ender = fork();
+	int lock;
+
+	(void)state;
+	if (ender == 0) {
+		usleep(50000);
+		kill(h.pid, SIGKILL);
+		_exit(0);
+	}
+	assert_int_equal(nsb_registry_lock_user(boxes, 2001, nsb_now() + 20000, &lock), 0);
+	close(lock);
+	assert_int_equal(waitpid(ender, NULL, 0), ender);
+	assert_int_equal(waitpid(h.pid, NULL, 0), h.pid);
+	close(h.end);
+}
+
+static void lock_user_link(void **state)
+{
+	int lock;
+
+	(void)state;
+	assert_int_equal(symlink("/etc/passwd", "nsbox/users"), 0);
+	assert_int_equal(nsb_registry_lock_user(boxes, 2001, 0, &lock), -ELOOP);
+}
+
+static void assert_count(uid_t uid, size_t expected)
+{
+	size_t n = 4711;
+
+	assert_int_equal(nsb_registry_count(boxes, uid, &n), 0);
+	assert_int_equal(n, expected);
+}
+
+static void count_sessions(void **state)
+{
+	static const struct {
+		const char *id, *state;
+		uid_t uid;
+	} rows[] = { { "aaaaaaaaaa", NSB_STATE_READY, 2001 },	 { "bbbbbbbbbb", NSB_STATE_STARTING, 2001 },
+		     { "cccccccccc", NSB_STATE_UNBOXED, 2001 },	 { "dddddddddd", NSB_STATE_DYING, 2001 },
+		     { "eeeeeeeeee", NSB_STATE_READY, 2002 },	 { "ffffffffff", NSB_STATE_ENDING, 2001 } };
+	holder h[6];
+	int lock;
+
+	(void)state;
+	assert_count(2001, 0);
+	for (size_t i = 0; i < 6; i++) {
+		snprintf(entry.state, sizeof(entry.state), "%s", rows[i].state);
+		entry.uid = rows[i].uid;
+		h[i] = start_holder(rows[i].id, hold_new);
+	}
+	/* of a dying one nothing is left that the user could use */
+	assert_count(2001, 4);
+	assert_count(2002, 1);
+	assert_count(0, 0);
+	kill_holder(h[0]); /* left over, and to be swept */
+	assert_count(2001, 3);
+	/* half-made ones, damaged ones, those of another version, and what is none */
+	entry.uid = 2001;
+	make_entry("gggggggggg", NSB_STATE_READY, &lock);
+	close(lock);
+	assert_int_equal(renameat(boxes, "gggggggggg", boxes, ".gggggggggg"), 0);
+	assert_int_equal(mkdirat(boxes, "hhhhhhhhhh", 0700), 0);
+	lock = openat(boxes, "bbbbbbbbbb/state", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert_int_equal(nsb_write_all(lock, "nsbox 99999\nend\n", 16), 0);
+	close(lock);
+	assert_count(2001, 2);
+	for (size_t i = 1; i < 6; i++)
+		kill_holder(h[i]);
+	assert_count(2001, 0);
+}
+
+/* --- the group of nsbox.service --- */
+
+static void base_path(void **state)
+{
+	char path[64], longest[64];
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(nsb_registry_base(path, sizeof(path)), -ENOENT);
+	assert_int_equal(nsb_registry_set_base("/nsbox.slice/nsbox.service", NULL), 0);
+	assert_int_equal(nsb_registry_base(path, sizeof(path)), 0);
+	assert_string_equal(path, "/nsbox.slice/nsbox.service");
+	assert_int_equal(nsb_registry_set_base("/a", NULL), 0); /* shorter: nothing of the old one stays */
+	assert_int_equal(nsb_registry_base(path, sizeof(path)), 0);
+	assert_string_equal(path, "/a");
+	assert_int_equal(stat("nsbox/cgroup", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(stat("nsbox/cgroup.new", &st), -1);
+	memset(longest, 'x', sizeof(longest));
+	longest[0] = '/';
+	longest[63] = '\0';
+	assert_int_equal(nsb_registry_set_base(longest, NULL), 0);
+	assert_int_equal(nsb_registry_base(path, sizeof(path)), 0);
+	assert_int_equal(nsb_registry_base(path, sizeof(path) - 1), -EFBIG);
+}
+
+static void base_path_bad(void **state)
+{
+	static const char *const bad[] = { "", "/", "nsbox.slice", "/a/../b", "/..", "/a/.." };
+	char path[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(nsb_registry_set_base(bad[i], NULL), 0);
+		assert_int_equal(nsb_registry_base(path, sizeof(path)), -EBADMSG);
+	}
+	assert_int_equal(unlink("nsbox/cgroup"), 0);
+	assert_int_equal(symlink("/etc/hostname", "nsbox/cgroup"), 0);
+	assert_int_equal(nsb_registry_base(path, sizeof(path)), -ELOOP);
+}
+
+/* The service is started before anybody logs in; names made in advance are not followed. */
+static void base_path_first(void **state)
+{
+	nsb_error error = { 0 };
+	char path[64];
+
+	(void)state;
+	assert_int_equal(rmdir("nsbox/boxes"), 0);
+	assert_int_equal(rmdir("nsbox"), 0);
+	assert_int_equal(nsb_registry_set_base("/a", &error), 0);
+	assert_int_equal(nsb_registry_base(path, sizeof(path)), 0);
+	assert_int_equal(symlink("/etc/hostname", "nsbox/cgroup.new"), 0);
+	assert_int_equal(nsb_registry_set_base("/b", &error), -ELOOP);
+	assert_non_null(strstr(error.words, "nsbox/cgroup"));
+	assert_int_equal(chmod("nsbox", 0755), 0);
+	assert_int_equal(nsb_registry_set_base("/b", NULL), -EPERM);
+}
+
 /* --- damaged files --- */
 
 static char *text_of(const nsb_entry *of, size_t *ret_size)
@@ -695,6 +888,18 @@ static void text_round_trip(void **state)
 		memset(full.cgroups[i], 0, sizeof(full.cgroups[i]));
 		memset(full.cgroups[i], '/', sizeof(full.cgroups[i]) - 1);
 	}
+	memset(full.scope, '/', sizeof(full.scope) - 1);
+	full.n_limits = NSB_ENTRY_LIMITS_MAX;
+	for (size_t i = 0; i < full.n_limits; i++) {
+		memset(full.limits[i], 0, sizeof(full.limits[i]));
+		memset(full.limits[i], 'l', sizeof(full.limits[i]) - 1);
+	}
+	memset(full.profile, 'p', sizeof(full.profile) - 1);
+	memset(full.service, 's', sizeof(full.service) - 1);
+	memset(full.tty, 't', sizeof(full.tty) - 1);
+	memset(full.hostname, 'h', sizeof(full.hostname) - 1);
+	for (size_t i = 0; i < sizeof(full.inodes) / sizeof(full.inodes[0]); i++)
+		full.inodes[i] = UINT64_MAX;
 	text = text_of(&full, &size);
 	assert_true(size < NSB_ENTRY_TEXT_MAX);
 	assert_int_equal(nsb_entry_parse(text, size, &got), 0);
@@ -716,6 +921,12 @@ static void text_control_characters(void **state)
 		assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
 		fill_entry();
 		entry.cgroups[1][3] = bad[i];
+		assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
+		fill_entry();
+		entry.limits[1][3] = bad[i];
+		assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
+		fill_entry();
+		entry.scope[3] = bad[i];
 		assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
 	}
 }
@@ -767,6 +978,11 @@ static void text_faults(void **state)
 		{ "cgroups /sys/fs/cgroup/pids", "cgroups sys" },
 		{ "cgroups /sys/fs/cgroup/pids/nsbox/k3j5h7g9fx", "cgroups " },
 		{ "cgroups /sys", "cgroups /\t" },
+		{ "scope /sys/fs/cgroup/user.slice/user-2001.slice/session-3.scope\n", "" },
+		{ "scope /sys", "scope /\x7f" },
+		{ "limits pids_max 2048\n", "limits\n" },
+		{ "limits pids_max 2048", "limits pids_max\x1b 2048" },
+		{ "limits pids_max 2048\n", "scope /a\nlimits pids_max 2048\n" },
 		{ "ut_id aZ09", "ut_id aZ09x" },
 		{ "al ice", "al\rice" },
 		{ "al ice", "al\x1bice" },
@@ -792,10 +1008,11 @@ static void text_too_many(void **state)
 		const char *line;
 		size_t max;
 	} rows[] = { { "members 815 77\n", NSB_ENTRY_MEMBERS_MAX },
-		     { "cgroups /sys/fs/cgroup/uni fied/x\n", NSB_ENTRY_CGROUPS_MAX } };
+		     { "cgroups /sys/fs/cgroup/uni fied/x\n", NSB_ENTRY_CGROUPS_MAX },
+		     { "limits pids_max 2048\n", NSB_ENTRY_LIMITS_MAX } };
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		for (size_t n = rows[i].max - 2; n <= rows[i].max + 1; n++) {
 			static char lines[NSB_ENTRY_TEXT_MAX];
 
@@ -908,6 +1125,13 @@ int main(void)
 		TEST(half_made),
 		TEST(remove_entry),
 		TEST(create_fails),
+		TEST(lock_user),
+		TEST(lock_user_waits),
+		TEST(lock_user_link),
+		TEST(count_sessions),
+		TEST(base_path),
+		TEST(base_path_bad),
+		TEST(base_path_first),
 		TEST(damaged_files),
 		TEST(text_round_trip),
 		TEST(text_control_characters),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tables of namespaces, services and the default view: each row is complete, and nothing is in it twice. */
+/* The tables of namespaces, services, limits and the default view: each row is complete, and nothing is in it twice. */
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +10,11 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
+#include "common/config-keys.h"
 #include "common/default-view.h"
 #include "common/error.h"
 #include "common/expand.h"
+#include "common/limit-table.h"
 #include "common/namespace-table.h"
 #include "common/service-table.h"
 
@@ -133,6 +135,81 @@ static void operations(void **state)
 	assert_string_equal(nsb_op_name((nsb_op)-1), "?");
 }
 
+/* A limit is a configuration key of the subject "limits", of a type that is written so, in the same place. */
+static void limits(void **state)
+{
+	static const nsb_key_type types[] = {
+		[NSB_LIMIT_COUNT] = NSB_KEY_COUNT,  [NSB_LIMIT_SIZE] = NSB_KEY_SIZE, [NSB_LIMIT_CPU] = NSB_KEY_CPU,
+		[NSB_LIMIT_WEIGHT] = NSB_KEY_COUNT, [NSB_LIMIT_TEXT] = NSB_KEY_CPUS, [NSB_LIMIT_LIST] = NSB_KEY_IO,
+	};
+
+	(void)state;
+	assert_true(nsb_n_limits > 0);
+	for (size_t i = 0; i < nsb_n_limits; i++) {
+		const nsb_limit *limit = &nsb_limits[i], *box;
+		const nsb_key *key = nsb_key_find(limit->key);
+
+		assert_non_null(key);
+		assert_int_equal(key->type, types[limit->kind]);
+		assert_int_equal(key->offset, limit->offset);
+		assert_string_equal(key->subject, "limits");
+		/* a weight has a number that stands for nothing, the others a word */
+		assert_int_equal(key->infinity, limit->kind != NSB_LIMIT_WEIGHT && limit->kind != NSB_LIMIT_TEXT &&
+							limit->kind != NSB_LIMIT_LIST);
+		if (limit->kind == NSB_LIMIT_WEIGHT)
+			assert_string_equal(key->fallback, "100");
+		assert_true(limit->why[0] != '\0');
+		assert_ptr_equal(nsb_limit_find(limit->key), limit);
+		/* what it limits is a limit of the box, by the same controller */
+		box = nsb_limit_find(limit->box_key);
+		assert_non_null(box);
+		assert_false(box->user);
+		assert_string_equal(box->key, box->box_key);
+		assert_true(box->controller == limit->controller && box->kind == limit->kind);
+		assert_int_equal(limit->user, strncmp(limit->key, "user_", 5) == 0);
+		assert_string_equal(limit->user ? limit->key + 5 : limit->key, limit->box_key);
+	}
+	assert_null(nsb_limit_find(""));
+	assert_null(nsb_limit_find("pids"));
+	assert_null(nsb_limit_find("sessions_max"));
+	/* version 1 limits the sum of both, which must not be below memory alone */
+	assert_true(nsb_limit_find("memory_max") < nsb_limit_find("swap_max"));
+}
+
+/* And the other way round: a key that limits and that the plan forgets would do nothing. */
+static void every_limit_is_in_the_table(void **state)
+{
+	static const char *const others[] = { "cgroup_manager", "cgroup_parent", "limits_optional" };
+
+	(void)state;
+	for (size_t i = 0; i < nsb_n_keys; i++) {
+		bool other = strcmp(nsb_keys[i].subject, "limits") != 0;
+
+		for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++)
+			other |= strcmp(nsb_keys[i].name, others[j]) == 0;
+		if ((nsb_limit_find(nsb_keys[i].name) == NULL) != other)
+			fail_msg("%s", nsb_keys[i].name);
+	}
+}
+
+static void controllers(void **state)
+{
+	(void)state;
+	for (int i = 0; i < NSB_CONTROLLERS; i++) {
+		assert_non_null(nsb_controller_name((nsb_controller)i, 1));
+		for (int version = 1; version <= 2; version++)
+			for (int other = 0; other < i; other++) {
+				const char *a = nsb_controller_name((nsb_controller)i, version);
+				const char *b = nsb_controller_name((nsb_controller)other, version);
+
+				assert_true(a == NULL || b == NULL || strcmp(a, b) != 0);
+			}
+	}
+	assert_string_equal(nsb_controller_name(NSB_CONTROLLER_IO, 1), "blkio");
+	assert_string_equal(nsb_controller_name(NSB_CONTROLLER_IO, 2), "io");
+	assert_null(nsb_controller_name(NSB_CONTROLLER_CPUACCT, 2));
+}
+
 static void stages(void **state)
 {
 	(void)state;
@@ -173,7 +250,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(namespaces), cmocka_unit_test(services), cmocka_unit_test(view),
-		cmocka_unit_test(view_order), cmocka_unit_test(operations), cmocka_unit_test(stages),
+		cmocka_unit_test(view_order), cmocka_unit_test(operations), cmocka_unit_test(limits),
+		cmocka_unit_test(every_limit_is_in_the_table), cmocka_unit_test(controllers), cmocka_unit_test(stages),
 		cmocka_unit_test(errors),
 	};
 

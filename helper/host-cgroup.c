@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The box's control group and its limits, on the host. Two ways:
+ *
+ *  - groups of our own, made below the base in each tree that is needed (cgroupfs, or what systemd delegated to
+ *    nsbox.service), written to directly;
+ *  - under systemd, where the application leads a logind session: the session's scope is the box's group. Nothing is
+ *    moved, and the limits are set by systemd, in one call for the scope and one for the user's slice.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "common/fd-util.h"
+#include "common/string-util.h"
+#include "helper/bus.h"
+#include "helper/check-limits.h"
+#include "helper/limits.h"
+#include "helper/steps.h"
+
+#define PROPERTIES_MAX 64 /* of one unit: each limit once, and the lines of io_max */
+
+static bool in_scope(const nsb_box *box)
+{
+	return box->layout.scope_unit[0] != '\0';
+}
+
+/* ---- groups of our own ---- */
+
+int host_cgroup_paths(nsb_box *box)
+{
+	const nsb_cgroup_layout *layout = &box->layout;
+	const char *group = "";
+
+	box->entry.n_cgroups = 0;
+	if (in_scope(box)) {
+		if ((size_t)snprintf(box->entry.scope, sizeof(box->entry.scope), "%s", layout->trees[0].own) >=
+		    sizeof(box->entry.scope))
+			return nsb_error_set(&box->error, ENAMETOOLONG, "the path of the session's scope is too long");
+		return 0;
+	}
+	for (size_t i = 0; i < box->plan.n_steps; i++)
+		if (box->plan.steps[i].op == NSB_OP_CGROUP)
+			group = box->plan.steps[i].dst;
+	for (size_t i = 0; i < layout->n_trees; i++) {
+		char *path = box->entry.cgroups[box->entry.n_cgroups++];
+
+		if ((size_t)snprintf(path, sizeof(box->entry.cgroups[0]), "%s/%s/%s", layout->trees[i].mount,
+				     layout->base, group) >= sizeof(box->entry.cgroups[0]))
+			return nsb_error_set(&box->error, ENAMETOOLONG, "the path of the box's cgroup is too long");
+	}
+	return 0;
+}
+
+static int open_scope(nsb_box *box)
+{
+	box->cgroups[0] = open(box->layout.trees[0].own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (box->cgroups[0] < 0)
+		return nsb_error_set(&box->error, errno, "cannot open the session's scope %s: %s",
+				     box->layout.trees[0].own, strerror(errno));
+	return 0;
+}
+
+int host_cgroup(nsb_box *box, const nsb_step *step)
+{
+	int r = 0;
+
+	if (in_scope(box))
+		return open_scope(box);
+	for (size_t i = 0; r == 0 && i < box->layout.n_trees; i++) {
+		r = nsb_cgroup_make(&box->layout, i, step->dst, &box->cgroups[i], &box->error);
+		if (r == 0) {
+			box->cgroups_join[i] =
+				nsb_cgroup_open_join(&box->layout.trees[i], box->cgroups[i], &box->error);
+			r = box->cgroups_join[i] < 0 ? box->cgroups_join[i] : 0;
+		}
+	}
+	return r;
+}
+
+void host_cgroup_remove(nsb_box *box, const nsb_step *step)
+{
+	(void)step;
+	for (size_t i = 0; i < NSB_CGROUP_TREES_MAX; i++) {
+		bool made = box->cgroups[i] >= 0;
+
+		box->cgroups_join[i] = nsb_close(box->cgroups_join[i]);
+		box->cgroups[i] = nsb_close(box->cgroups[i]);
+		if (in_scope(box) || i >= box->entry.n_cgroups)
+			continue;
+		/* one that was not made: a group of the user was, perhaps, above it */
+		if (made || faccessat(AT_FDCWD, box->entry.cgroups[i], F_OK, 0) < 0)
+			nsb_cgroup_remove(box->entry.cgroups[i], 2000);
+	}
+}
+
+/* ---- limits ---- */
+
+/* For nsboxctl and the line at the end; what does not fit is missed there only. */
+static void note_limit(nsb_box *box, const nsb_step *step)
+{
+	nsb_entry *entry = &box->entry;
+
+	if (entry->n_limits < NSB_ENTRY_LIMITS_MAX)
+		snprintf(entry->limits[entry->n_limits++], sizeof(entry->limits[0]), "%s %.170s", step->src,
+			 step->data);
+}
+
+static int left_out(const nsb_box *box, const nsb_error *why)
+{
+	syslog(LOG_NOTICE, "box %s of %s (profile %s): limit left out (limits_optional): %s", box->session.id,
+	       box->session.user, box->choice.profile->name, why->words);
+	return 0;
+}
+
+/* Version 1 takes no CPU quota that is above that of the group above, where version 2 lets the smaller one hold. */
+static void keep_below_users(const nsb_box *box, const nsb_limit *limit, char text[NSB_LIMIT_TEXT_MAX])
+{
+	if (limit->user || limit->kind != NSB_LIMIT_CPU)
+		return;
+	for (size_t i = 0; i < box->plan.n_steps; i++) {
+		const nsb_step *step = &box->plan.steps[i];
+		const nsb_limit *other = step->op == NSB_OP_LIMIT ? nsb_limit_find(step->src) : NULL;
+
+		if (other != NULL && other->user && strcmp(other->box_key, limit->key) == 0 &&
+		    strtoll(step->data, NULL, 10) < strtoll(text, NULL, 10))
+			snprintf(text, NSB_LIMIT_TEXT_MAX, "%s", step->data);
+	}
+}
+
+static int write_limit(nsb_box *box, const nsb_limit *limit, const nsb_step *step, nsb_error *error)
+{
+	int index = box->layout.tree_of[limit->controller], r;
+	/* the user's group is above the box's, which holds it in place */
+	NSB_CLOSE int above = limit->user ? openat(box->cgroups[index], "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	char text[NSB_LIMIT_TEXT_MAX];
+	nsb_limit_writes writes;
+	nsb_machine machine;
+
+	if (limit->user && above < 0)
+		return nsb_error_set(error, errno, "cannot open the user's cgroup: %s", strerror(errno));
+	r = limits_machine(&machine, error);
+	if (r == 0)
+		r = limits_resolve(limit, step->data, &machine, text, error);
+	if (r == 0 && box->layout.trees[index].version == 1)
+		keep_below_users(box, limit, text);
+	if (r == 0)
+		r = limits_translate(limit, text, box->layout.trees[index].version,
+				     check_limits_memory(&box->plan, step), &writes, error);
+	return r < 0 ? r : limits_write(limit->user ? above : box->cgroups[index], limit, &writes, error);
+}
+
+/* ---- limits by systemd ---- */
+
+typedef struct call {
+	char *arguments[PROPERTIES_MAX + 4];
+	size_t n;
+} call;
+
+static void call_done(call *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		free(c->arguments[i]);
+}
+
+static int call_add(call *c, char *argument)
+{
+	if (argument == NULL || c->n == PROPERTIES_MAX + 3) {
+		free(argument);
+		return argument == NULL ? -ENOMEM : -E2BIG;
+	}
+	c->arguments[c->n++] = argument;
+	c->arguments[c->n] = NULL;
+	return 0;
+}
+
+static int call_begin(call *c, const char *unit)
+{
+	int r = call_add(c, strdup("nsbox-bus"));
+
+	if (r == 0)
+		r = call_add(c, strdup("set"));
+	return r < 0 ? r : call_add(c, strdup(unit));
+}
+
+/* Adds one limit as systemd shall set it. io_max goes on with its path: systemd finds the disk. */
+static int call_add_limit(call *c, const nsb_limit *limit, const nsb_step *step, nsb_error *error)
+{
+	char text[NSB_LIMIT_TEXT_MAX];
+	nsb_machine machine;
+	int r = limits_machine(&machine, error);
+
+	if (r < 0)
+		return r;
+	if (limit->kind == NSB_LIMIT_LIST)
+		return call_add(c, nsb_format("%s=%s", limit->box_key, step->data));
+	r = limits_resolve(limit, step->data, &machine, text, error);
+	return r < 0 ? r : call_add(c, nsb_format("%s=%s", limit->box_key, text));
+}
+
+/* Sets all limits of one unit; what was there before is kept for the undo. */
+static int set_unit(nsb_box *box, const char *unit, bool user, char *before, size_t size)
+{
+	__attribute__((cleanup(call_done))) call c = { .n = 0 };
+	int r = call_begin(&c, unit);
+
+	for (size_t i = 0; r == 0 && i < box->plan.n_steps; i++) {
+		const nsb_step *step = &box->plan.steps[i];
+		const nsb_limit *limit = step->op == NSB_OP_LIMIT ? nsb_limit_find(step->src) : NULL;
+		nsb_error why = { 0 };
+
+		if (limit == NULL || limit->user != user)
+			continue;
+		if ((step->flags & NSB_STEP_OPTIONAL) && check_limit(&box->plan, &box->layout, step, &why) < 0)
+			continue; /* said by its own step */
+		r = call_add_limit(&c, limit, step, &box->error);
+	}
+	if (r == 0)
+		r = bus_run(c.arguments, before, size, &box->error);
+	return r > 0 ? -EIO : r;
+}
+
+/* The first limit of a unit sets all of that unit: systemd takes them in one call. */
+static int set_by_systemd(nsb_box *box, const nsb_limit *limit)
+{
+	char slice[64];
+	char *before = limit->user ? box->slice_before : box->scope_before;
+	size_t size = limit->user ? sizeof(box->slice_before) : sizeof(box->scope_before);
+
+	if (before[0] != '\0')
+		return 0;
+	snprintf(slice, sizeof(slice), "user-%u.slice", box->session.uid);
+	return set_unit(box, limit->user ? slice : box->layout.scope_unit, limit->user, before, size);
+}
+
+static void put_back(const char *unit, const char *before)
+{
+	__attribute__((cleanup(call_done))) call c = { .n = 0 };
+	NSB_FREE char *copy = strdup(before);
+	nsb_error error = { 0 };
+	char ignored[2048], *save = NULL;
+	int r = copy == NULL ? -ENOMEM : call_begin(&c, unit);
+
+	for (char *line = copy != NULL ? strtok_r(copy, "\n", &save) : NULL; r == 0 && line != NULL;
+	     line = strtok_r(NULL, "\n", &save))
+		r = call_add(&c, strdup(line));
+	if (r == 0)
+		r = bus_run(c.arguments, ignored, sizeof(ignored), &error);
+	if (r < 0)
+		syslog(LOG_WARNING, "the limits of %s were not put back: %s", unit, error.words);
+}
+
+int host_limit(nsb_box *box, const nsb_step *step)
+{
+	const nsb_limit *limit = nsb_limit_find(step->src);
+	nsb_error why = { .stage = box->error.stage };
+	int r = 0;
+
+	if (step->flags & NSB_STEP_OPTIONAL)
+		r = check_limit(&box->plan, &box->layout, step, &why);
+	if (r == -ENOTSUP)
+		return left_out(box, &why);
+	if (r == 0)
+		r = in_scope(box) ? set_by_systemd(box, limit) : write_limit(box, limit, step, &why);
+	if (r == -ENOENT && (step->flags & NSB_STEP_OPTIONAL) && !in_scope(box))
+		return left_out(box, &why);
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "%s", why.words);
+	note_limit(box, step);
+	return 0;
+}
+
+/* Groups of our own go with all their limits. The user's group or slice keeps those of the last login: what was there
+ * before may be from before another login that counts on them by now. */
+void host_limit_undo(nsb_box *box, const nsb_step *step)
+{
+	if (!in_scope(box) || nsb_limit_find(step->src)->user || box->scope_before[0] == '\0')
+		return;
+	put_back(box->layout.scope_unit, box->scope_before);
+	box->scope_before[0] = '\0';
+}

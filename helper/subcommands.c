@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/subcommands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/fd-util.h"
+#include "common/registry.h"
+#include "helper/delegate.h"
+#include "helper/freeze.h"
+#include "helper/notice.h"
+#include "helper/teardown.h"
+
+static int tell(const nsb_error *error)
+{
+	fprintf(stderr, "nsbox-helper: %s\n", error->words);
+	return 1;
+}
+
+/* By the monitor, with its life pipe and the pidfd of PID 1. */
+static int end(char **arguments)
+{
+	return teardown_end(arguments[0], atoi(arguments[1]), atoi(arguments[2]));
+}
+
+/* By the guard. */
+static int end_for_guard(char **arguments)
+{
+	return teardown_end(arguments[0], -1, -1);
+}
+
+static int notice(char **arguments)
+{
+	return notice_tell(arguments[0], arguments[1]);
+}
+
+static int collect_garbage(char **arguments)
+{
+	nsb_error error = { 0 };
+	NSB_CLOSE int boxes = nsb_registry_open(false, &error);
+
+	(void)arguments;
+	if (boxes < 0 && boxes != -ENOENT)
+		return tell(&error);
+	printf("%zu\n", boxes < 0 ? 0 : teardown_sweep(boxes, 0, NSB_TEARDOWN_PATIENCE) + freeze_sweep(boxes));
+	return 0;
+}
+
+static int freeze(char **arguments)
+{
+	return freeze_run(arguments[0], true);
+}
+
+static int thaw(char **arguments)
+{
+	return freeze_run(arguments[0], false);
+}
+
+static int delegate(char **arguments)
+{
+	nsb_error error = { 0 };
+
+	(void)arguments;
+	delegate_become_holder(&error);
+	return tell(&error);
+}
+
+static const struct {
+	const char *name;
+	int n; /* arguments */
+	int (*run)(char **arguments);
+} subcommands[] = {
+	{ "end", 3, end },	 { "end", 1, end_for_guard }, { "notice", 2, notice },	   { "gc", 0, collect_garbage },
+	{ "freeze", 1, freeze }, { "thaw", 1, thaw },	      { "delegate", 0, delegate },
+};
+
+int subcommand_run(int argc, char **argv)
+{
+	for (size_t i = 0; argc >= 2 && i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
+		if (argc - 2 == subcommands[i].n && strcmp(argv[1], subcommands[i].name) == 0)
+			return subcommands[i].run(argv + 2);
+	return -1;
+}
