@@ -27,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r < 0)
 		return 0;
 	must(nsb_id_valid(entry.id));
-	must(entry.n_members <= NSB_ENTRY_MEMBERS_MAX && entry.n_cgroups <= NSB_ENTRY_CGROUPS_MAX);
+	must(entry.n_members <= NSB_ENTRY_MEMBERS_MAX && entry.n_cgroups <= NSB_ENTRY_CGROUPS_MAX &&
+	     entry.n_limits <= NSB_ENTRY_LIMITS_MAX);
 	must(nsb_entry_format(&entry, &text, &length) == 0);
 	must(length == size && memcmp(text, data, size) == 0);
 	free(text);

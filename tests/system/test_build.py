@@ -17,7 +17,9 @@ from lib import host
 SOURCE = "/cache/src"
 BUILD = os.environ["NSBOX_BUILD"]
 LIBEXEC = "/usr/libexec/nsbox"
-PROGRAMS = [f"{LIBEXEC}/nsbox-helper", f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor", "/usr/sbin/nsboxctl"]
+BUS = f"{LIBEXEC}/nsbox-bus"
+PROGRAMS = [f"{LIBEXEC}/nsbox-helper", f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor", "/usr/sbin/nsboxctl", BUS]
+UNITS = ["nsbox.service", "nsbox.slice"]
 CONF = "/etc/security/nsbox.conf"
 ENTRY_POINTS = {"pam_sm_acct_mgmt", "pam_sm_open_session", "pam_sm_close_session"}
 
@@ -90,8 +92,9 @@ def closure(path):
 
 
 def test_libraries():
-    """The module links libpam and libc only, the helper libc and libcap-ng, the resident programs nothing."""
-    module, helper, init, monitor, ctl = installed()
+    """The module links libpam and libc only, the helper libc and libcap-ng, the resident programs nothing. libsystemd
+    is nsbox-bus's alone."""
+    module, helper, init, monitor, ctl, bus = installed()
     assert needed(module) == {"libpam.so.0", "libc.so.6"}
     libpam = next(line.split()[2] for line in output("ldd", module).splitlines() if "libpam.so.0" in line)
     assert closure(module) == closure(libpam) | {"libpam.so.0"}
@@ -99,6 +102,7 @@ def test_libraries():
     assert {name for name in closure(helper) if "ld-linux" not in name} == {"libcap-ng.so.0", "libc.so.6"}
     assert needed(init) == needed(monitor) == set()
     assert needed(ctl) <= {"libcap-ng.so.0", "libc.so.6", "libjson-c.so.5"}
+    assert needed(bus) == {"libsystemd.so.0", "libc.so.6"}
 
 
 def interpreter(path):
@@ -129,7 +133,7 @@ def test_hardening():
 
 def test_stack_protector_and_fortify():
     """In the programs that use the C library of the host."""
-    for path in (module_path(), f"{LIBEXEC}/nsbox-helper", "/usr/sbin/nsboxctl"):
+    for path in (module_path(), f"{LIBEXEC}/nsbox-helper", BUS, "/usr/sbin/nsboxctl"):
         symbols = output("nm", "-D", path)
         assert "__stack_chk_fail" in symbols, path
         assert re.search(r"__\w+_chk@", symbols), path
@@ -145,12 +149,17 @@ def test_no_fault_injection_and_no_sanitizer():
 # -- what is installed --
 
 
+def unit_directory():
+    return output("pkg-config", "--variable=systemdsystemunitdir", "systemd").strip()
+
+
 def expected_files():
     documents = ["README.md", "SECURITY.md", "LICENSE", "nsbox.conf"]
     examples = os.listdir(f"{SOURCE}/conf/pam.d")
     return {
         "/etc/security/nsbox.conf",
         *PROGRAMS,
+        *(f"{unit_directory()}/{unit}" for unit in UNITS),
         *(f"/usr/share/man/man{page[-1]}/{page}" for page in os.listdir(f"{SOURCE}/man")),
         *(f"/usr/share/doc/pam_nsbox/{name}" for name in documents),
         *(f"/usr/share/doc/pam_nsbox/examples/pam.d/{name}" for name in examples),
@@ -261,12 +270,15 @@ def configure(directory, *arguments, environment=None, found=None, check=False):
 
 
 NO_PKG_CONFIG = {"PKG_CONFIG_LIBDIR": "/nonexistent"}
+NO_LIBSYSTEMD = {**NO_PKG_CONFIG, "CAPNG_CFLAGS": " ", "CAPNG_LIBS": "-lcap-ng", "JSONC_CFLAGS": " ",
+                 "JSONC_LIBS": "-ljson-c"}
 # Debian package: what is missing, told by environment, by configure's cache and with these arguments
 MISSING = [
     ("libcap-ng-dev", NO_PKG_CONFIG, {}, []),
     ("libjson-c-dev", {**NO_PKG_CONFIG, "CAPNG_CFLAGS": " ", "CAPNG_LIBS": "-lcap-ng"}, {}, []),
     ("libpam0g-dev", {}, {"ac_cv_header_security_pam_modules_h": "no"}, []),
     ("libpam0g-dev", {}, {"ac_cv_lib_pam_pam_syslog": "no"}, []),
+    ("libsystemd-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=yes"]),
     ("musl-tools", {}, {"ac_cv_path_MUSL_GCC": ""}, ["--with-static=musl"]),
 ]
 
@@ -279,7 +291,8 @@ def test_configure_names_the_missing_package(package, environment, found, argume
     assert f"apt-get install {package}" in result.err
 
 
-@pytest.mark.parametrize("argument", ["--with-static=dietlibc", "--enable-sanitizers=thread"])
+@pytest.mark.parametrize("argument", ["--with-static=dietlibc", "--with-systemd=maybe",
+                                      "--enable-sanitizers=thread"])
 def test_configure_refuses_unknown_words(argument, tmp_path):
     """A typo must not silently build something else."""
     result = configure(tmp_path, argument)
@@ -293,6 +306,41 @@ def test_configure_places(tmp_path):
     plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
     assert "/opt/pam" in plan
     assert "/opt/nsbox/libexec/nsbox" in plan
+
+
+@pytest.mark.parametrize("environment, arguments, words", [
+    (NO_LIBSYSTEMD, [], "not built: libsystemd was not found   (Debian: libsystemd-dev)"),
+    ({}, ["--with-systemd=no"], "not built (--with-systemd=no)"),
+])
+def test_configure_without_systemd(environment, arguments, words, tmp_path):
+    """The manager systemd is left out, which the summary says; no units are installed."""
+    result = configure(tmp_path, *arguments, environment=environment, check=True)
+    assert re.search(rf"^  manager systemd +{re.escape(words)}$", result.out, re.M)
+    assert re.search(r"^  units of systemd +no$", result.out, re.M)
+    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    assert "nsbox-helper" in plan and "nsbox-bus" not in plan and "nsbox.service" not in plan
+
+
+def test_configure_units(tmp_path):
+    """--with-systemdsystemunitdir is where the units go, and "no" leaves them out."""
+    configure(tmp_path, "--with-systemdsystemunitdir=/opt/units", check=True)
+    assert "/opt/units" in output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    configure(tmp_path, "--with-systemdsystemunitdir=no", check=True)
+    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    assert "nsbox-bus" in plan and "nsbox.service" not in plan
+
+
+def test_units_name_what_is_installed(tree):
+    """The service starts the helper where it is, keeps the sessions alive, and is enabled by nobody but the administrator."""
+    make(BUILD, "install", f"DESTDIR={tree}")
+    text = pathlib.Path(f"{tree}{unit_directory()}/nsbox.service").read_text()
+    assert f"ExecStart={LIBEXEC}/nsbox-helper delegate\n" in text and "@" not in text
+    for line in ("KillMode=process", "SendSIGKILL=no", "Delegate=yes", "Slice=nsbox.slice", "TasksMax=infinity"):
+        assert f"\n{line}\n" in text
+    assert not [path for path in pathlib.Path(tree).rglob("*.wants/*")]
+    result = host.run("systemd-analyze", "verify", "--man=no", f"{tree}{unit_directory()}/nsbox.service",
+                      f"{tree}{unit_directory()}/nsbox.slice", env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"})
+    assert [line for line in result.err.splitlines() if "nsbox" in line] == [], result.err
 
 
 # -- each way to link, in a real box --

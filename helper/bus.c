@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/bus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/fd-util.h"
+#include "common/protocol.h"
+#include "common/string-util.h"
+
+#define PROGRAM	 NSB_LIBEXECDIR "/nsbox-bus"
+#define DEADLINE 6000 /* ms: three calls of at most 2 s each */
+
+/* In the child of vfork(2), which shares our memory: nothing but system calls. */
+static void __attribute__((noreturn)) become_bus(char *const arguments[], int output, int words)
+{
+	static char *const environment[] = { NULL };
+
+	/* killed with the helper: whoever cleans then must not be overtaken by a call that is still on its way */
+	syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* the socket of the application is 3 and must not get there: every other descriptor is CLOEXEC */
+	if (dup2(output, STDOUT_FILENO) >= 0 && dup2(words, STDERR_FILENO) >= 0 &&
+	    syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) == 0)
+		execve(PROGRAM, arguments, environment);
+	_exit(127);
+}
+
+/* Reads what comes until the end, or until the deadline. */
+static int read_until(int fd, int64_t deadline, char *buffer, size_t size)
+{
+	size_t used = 0;
+	ssize_t n = 1;
+
+	while (n > 0 && used < size - 1) {
+		int r = nsb_wait_readable(fd, deadline);
+
+		if (r < 0)
+			return r;
+		n = read(fd, buffer + used, size - 1 - used);
+		if (n < 0)
+			return -errno;
+		used += (size_t)n;
+	}
+	buffer[used] = '\0';
+	return n == 0 ? 0 : -EFBIG;
+}
+
+static int wait_for(pid_t pid, int r, nsb_error *error, const char *words)
+{
+	int status = 0;
+
+	if (r < 0)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return nsb_error_set(error, errno, "cannot wait for nsbox-bus: %s", strerror(errno));
+	if (r < 0)
+		return nsb_error_set(error, r, "nsbox-bus did not answer: %s", strerror(-r));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		return nsb_error_set(error, ENOENT,
+				     "cannot run " PROGRAM
+				     ": install nsbox built with systemd (configure --with-systemd)");
+	if (!WIFEXITED(status))
+		return nsb_error_set(error, EIO, "nsbox-bus died of signal %d", WTERMSIG(status));
+	if (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == NSB_BUS_NOT_FOUND)
+		return WEXITSTATUS(status);
+	return nsb_error_set(error, EIO, "%s", words[0] != '\0' ? words : "nsbox-bus failed");
+}
+
+int bus_run(char *const arguments[], char *output, size_t size, nsb_error *error)
+{
+	int out[2] = { -1, -1 }, err[2] = { -1, -1 };
+	int64_t deadline = nsb_now() + DEADLINE;
+	char words[NSB_WORDS_MAX] = "";
+	pid_t pid = -1;
+	int r = 0;
+
+	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
+		r = nsb_error_set(error, errno, "cannot make a pipe: %s", strerror(errno));
+	if (r == 0) {
+		pid = vfork();
+		if (pid == 0)
+			become_bus(arguments, out[1], err[1]);
+		if (pid < 0)
+			r = nsb_error_set(error, errno, "cannot start nsbox-bus: %s", strerror(errno));
+	}
+	out[1] = nsb_close(out[1]);
+	err[1] = nsb_close(err[1]);
+	if (r == 0) {
+		r = read_until(out[0], deadline, output, size);
+		if (r == 0)
+			r = read_until(err[0], deadline, words, sizeof(words));
+		words[strcspn(words, "\n")] = '\0';
+		nsb_make_printable(words);
+		r = wait_for(pid, r, error, words);
+	}
+	nsb_close(out[0]);
+	nsb_close(err[0]);
+	return r;
+}
