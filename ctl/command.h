@@ -22,8 +22,11 @@ typedef struct command {
 int command_check(const command *self, int argc, char **argv);
 int command_enter(const command *self, int argc, char **argv);
 int command_explain(const command *self, int argc, char **argv);
+int command_freeze(const command *self, int argc, char **argv);
 int command_gc(const command *self, int argc, char **argv);
 int command_list(const command *self, int argc, char **argv);
 int command_run(const command *self, int argc, char **argv);
+int command_thaw(const command *self, int argc, char **argv);
+int command_top(const command *self, int argc, char **argv);
 
 #endif

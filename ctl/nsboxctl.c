@@ -17,6 +17,9 @@ static const command commands[] = {
 	{ "enter", "ID [--root] [-- COMMAND [ARGUMENT...]]",
 	  "Run a command, or the login shell, in a box that exists", command_enter },
 	{ "list", "[--json]", "List the boxes, and the sessions that were let in without one", command_list },
+	{ "top", "[--once] [--json]", "Show what each box uses of its limits, again and again", command_top },
+	{ "freeze", "ID", "Stop all processes of a box, its login with them", command_freeze },
+	{ "thaw", "ID", "Let a frozen box go on", command_thaw },
 	{ "gc", "", "Clean what crashed boxes left behind", command_gc },
 };
 static const size_t n_commands = sizeof(commands) / sizeof(commands[0]);

@@ -15,54 +15,15 @@ import pexpect
 import pytest
 
 from lib import host, syslog
+from lib.ctl import BOXES, PROFILE, box, boxes, ctl, running
 
-PROFILE = "[profile all]\nusers = *\nnetwork = loopback\n"
 CONF = "/etc/security/nsbox.conf"
-BOXES = "/run/nsbox/boxes"
 LIBEXEC = "/usr/libexec/nsbox"
 HEADING = "ID USER PROFILE SERVICE TTY FROM STATE PID STARTED".split()
 
 
-def ctl(*words, **options):
-    """Result of nsboxctl."""
-    return host.run("nsboxctl", *words, **options)
-
-
 def run_as_alice(script, *words, **options):
     return ctl("run", "--user", "alice", *words, "--", "sh", "-c", script, **options)
-
-
-def boxes():
-    """What `list --json` says."""
-    result = ctl("list", "--json")
-    assert (result.rc, result.err) == (0, ""), result
-    return json.loads(result.out)
-
-
-def box(**wanted):
-    """The one box with these values."""
-    (found,) = [one for one in boxes() if wanted.items() <= one.items()]
-    return found
-
-
-@contextlib.contextmanager
-def running(*words, script="echo ready; exec cat", user="alice"):
-    """A box made by nsboxctl run that waits: yields the process. Ended by the end of its input."""
-    command = ["nsboxctl", "run", "--user", user, *words, "--", "sh", "-c", script]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        line = process.stdout.readline()
-        assert line == b"ready\n", (line, process.stderr.read())
-        yield process
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(10)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-            process.stderr.close()
 
 
 def on_terminal(*words, **options):
@@ -99,6 +60,9 @@ def boxed(conf, baseline):
     (("explain", "--user", "alice", "--service", "sshd", "more"), "too many arguments"),
     (("run", "--", "true"), "--user is missing"),
     (("enter",), "the box's id is missing"),
+    (("freeze",), "the box's id is missing"),
+    (("thaw", "a", "b"), "too many arguments"),
+    (("top", "more"), "too many arguments"),
 ])
 def test_wrong_usage(words, sentence):
     """Usage and what is wrong on standard error, nothing on standard output, status 2."""
@@ -113,7 +77,7 @@ def test_help(words):
     result = ctl(*words)
     assert (result.rc, result.err) == (0, "") and result.out.startswith("usage: nsboxctl")
     if words[0] in ("--help", "help"):
-        for command in ("check", "explain", "run", "enter", "list", "gc"):
+        for command in ("check", "explain", "run", "enter", "list", "top", "freeze", "thaw", "gc"):
             assert f"  nsboxctl {command}" in result.out
 
 
@@ -123,7 +87,8 @@ def test_version():
 
 @pytest.mark.parametrize("words", [
     ("check",), ("explain", "--user", "alice", "--service", "sshd"), ("run", "--user", "alice", "--", "true"),
-    ("enter", "abc"), ("list",), ("list", "--json"), ("gc",),
+    ("enter", "abc"), ("list",), ("list", "--json"), ("gc",), ("top",), ("top", "--json"), ("freeze", "abc"),
+    ("thaw", "abc"),
 ])
 def test_only_root(words):
     """Anybody else reads one sentence, status 1; nothing is shown."""
@@ -131,7 +96,7 @@ def test_only_root(words):
     assert (result.rc, result.out) == (1, "") and "only root may do this" in result.err
 
 
-@pytest.mark.parametrize("words", [("run", "--user", "alice", "--", "true"), ("list",), ("gc",), ("enter", "abc"),
+@pytest.mark.parametrize("words", [("run", "--user", "alice", "--", "true"), ("list",), ("gc",), ("enter", "abc"), ("top",), ("freeze", "abc"), ("thaw", "abc"),
                                    ("explain", "--user", "alice", "--service", "sshd")])
 def test_not_in_a_box(boxed, words):
     """Root in a box sees neither boxes nor the host: said so, instead of an empty list."""
@@ -282,17 +247,6 @@ def test_check_warns_of_the_root_without_users(conf, tree):
     tree.chmod(0o777)
     found = check_text(conf, f"[profile jail]\nusers = 70001\nnetwork = host\nroot = {tree}\n")
     assert len(found) == 1 and "profile jail: logins would be refused: " in found[0], found
-
-
-def test_check_warns_of_systemd(conf):
-    """This version does not know systemd's scopes."""
-    assert check_text(conf, PROFILE) == []
-    os.makedirs("/run/systemd/system")
-    try:
-        found = check_text(conf, PROFILE)
-    finally:
-        os.removedirs("/run/systemd/system")
-    assert len(found) == 1 and "systemd" in found[0]
 
 
 def test_check_warns_of_the_stacks(conf):
@@ -508,7 +462,8 @@ def test_plan_is_what_is_run(conf, baseline, tree, root):
     home = "/home/alice"
     assert {point for point in seen if point not in outside and point != home} - {"/"} <= set(planned_mounts(steps))
     assert one["hostname"] == "box-alice" and ("hostname", '"box-alice"') in [(op, rest) for _, _, op, rest, _ in steps]
-    assert ("cgroup", 'nsbox/xxxxxxxxxx "77"') in [(op, rest) for _, _, op, rest, _ in steps]
+    assert {("cgroup", "nsbox -> xxxxxxxxxx"), ("limit", 'pids_max -> xxxxxxxxxx "77"')} <= \
+        {(op, rest) for _, _, op, rest, _ in steps}
     for line in re.findall(r"^  set   (.*)$", told.out, re.M):
         assert line.replace("xxxxxxxxxx", one["id"]) in environment
     for name in re.findall(r"^  unset (.*)$", told.out, re.M):

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""nsboxctl, and boxes made by it."""
+import contextlib
+import json
+import subprocess
+
+from . import host
+
+PROFILE = "[profile all]\nusers = *\nnetwork = loopback\n"
+BOXES = "/run/nsbox/boxes"
+
+
+def ctl(*words, **options):
+    """Result of nsboxctl."""
+    return host.run("nsboxctl", *words, **options)
+
+
+def boxes():
+    """What `list --json` says."""
+    result = ctl("list", "--json")
+    assert (result.rc, result.err) == (0, ""), result
+    return json.loads(result.out)
+
+
+def box(**wanted):
+    """The one box with these values."""
+    (found,) = [one for one in boxes() if wanted.items() <= one.items()]
+    return found
+
+
+@contextlib.contextmanager
+def running(*words, script="echo ready; exec cat", user="alice"):
+    """A box made by nsboxctl run that waits: yields the process. Ended by the end of its input."""
+    command = ["nsboxctl", "run", "--user", user, *words, "--", "sh", "-c", script]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        line = process.stdout.readline()
+        assert line == b"ready\n", (line, process.stderr.read())
+        yield process
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
