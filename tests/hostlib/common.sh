@@ -56,6 +56,33 @@ overlay_everything() {
 	done
 }
 
+# The names in a list of packages, one per line.
+package_names() {
+	sed 's/#.*//; s/[[:space:]]*$//; /^$/d' "$@"
+}
+
+# Another host that ends at the same time may clear the loop device that mount(8) wants to share. $1 image, $2 where.
+mount_layer() {
+	local try
+	for try in 1 2 3 4 5; do
+		mount -o loop,ro "$1" "$2" 2>/dev/null && return
+		sleep 0.1
+	done
+	mount -o loop,ro "$1" "$2" || die "cannot mount $1"
+}
+
+# The tools that are started in the new root must not find the resolver's file gone with the machine's /run.
+keep_resolver() {
+	local file
+	file=$(readlink -f /etc/resolv.conf) || return 0
+	case $file in
+	/run/*)
+		mkdir -p "$1$(dirname "$file")"
+		cat "$file" >"$1$file"
+		;;
+	esac
+}
+
 # A /dev of our own: the machine's has its terminals and its disks.
 make_dev() {
 	local dev=$1 name kind major minor mode

@@ -15,7 +15,7 @@ from . import host
 
 # Directories that are made once and stay, as long as they are empty: parents of all boxes.
 KEPT_CGROUPS = {"nsbox", "nsbox/monitors"}
-KEPT_RUN_DIRECTORIES = {".", "boxes"}
+KEPT_RUN_DIRECTORIES = {"users", ".", "boxes"}
 
 RUN_DIRECTORY = "/run/nsbox"
 UTMP = "/run/utmp"
@@ -107,11 +107,11 @@ def utmp_records(path=UTMP):
 
 
 def _loops():
-    """Loop devices are the machine's; those that carry images in a test cache are other hosts', no test's."""
+    """Loop devices are the machine's; those that carry the image of a throw-away host or machine are no test's."""
     found = []
     for backing in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
         file = host.read(backing, "").strip()
-        if file and not re.search(r"/\.test-cache/|/layer-[0-9a-f]+\.img(\.new)?( \(deleted\))?$", file):
+        if file and not re.search(r"/(layer-[0-9a-f]+\.img(\.new)?|\.test-cache/.*)( \(deleted\))?$", file):
             found.append(f"{backing.parts[3]} {file}")
     return sorted(found)
 
@@ -169,6 +169,7 @@ def diff(before, after):
 
 def wait_equal(before, timeout=5.0):
     """Returns the seconds it took until the host was as in `before`; AssertionError with the differences."""
+    timeout *= host.PATIENCE
     start = time.monotonic()
     while True:
         differences = diff(before, take())

@@ -11,6 +11,9 @@ import pexpect
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
+# How much longer to wait for something than on a machine of flesh: set where the processor is emulated (tests/vm).
+PATIENCE = float(os.environ.get("NSBOX_PATIENCE", "1"))
+
 _terminals = []
 
 Result = collections.namedtuple("Result", "rc out err")
@@ -28,6 +31,7 @@ def count(full_count, reduced):
 
 def wait_until(condition, timeout=5.0, what=None, interval=0.02):
     """Polls until condition() is true and returns what it returned; AssertionError after `timeout` seconds."""
+    timeout *= PATIENCE
     end = time.monotonic() + timeout
     while True:
         value = condition()
@@ -43,7 +47,7 @@ def run(*command, timeout=30, check=False, text=True, **options):
     options.setdefault("stdin", subprocess.DEVNULL)
     if "input" in options:
         del options["stdin"]
-    done = subprocess.run(command, capture_output=True, timeout=timeout, text=text, check=False, **options)
+    done = subprocess.run(command, capture_output=True, timeout=timeout * PATIENCE, text=text, check=False, **options)
     if check and done.returncode != 0:
         raise AssertionError(f"{command}: status {done.returncode}\n{done.stdout}\n{done.stderr}")
     return Result(done.returncode, done.stdout, done.stderr)
@@ -51,7 +55,7 @@ def run(*command, timeout=30, check=False, text=True, **options):
 
 def spawn(*command, timeout=20, dimensions=(24, 160), **options):
     """A command on a terminal of its own: pexpect.spawn. The caller closes it."""
-    child = pexpect.spawn(command[0], list(command[1:]), timeout=timeout, encoding="utf-8", codec_errors="replace",
+    child = pexpect.spawn(command[0], list(command[1:]), timeout=timeout * PATIENCE, encoding="utf-8", codec_errors="replace",
                           dimensions=dimensions, **options)
     _terminals.append(child)
     return child
@@ -157,10 +161,23 @@ def descriptors(pid):
 
 
 def cgroup(pid, controller="pids"):
-    """The path of the process in a v1 tree, or in the unified tree for controller ''."""
+    """The path of the process in the tree that has the controller: a v1 tree if there is one, else (and for '') the
+    unified one."""
+    unified = None
     for line in (read(f"/proc/{pid}/cgroup", "") or "").splitlines():
-        _, names, path = line.split(":", 2)
+        number, names, path = line.split(":", 2)
         if controller in names.split(","):
+            return path
+        if number == "0":
+            unified = path
+    return unified
+
+
+def cgroup_tree(controller="pids"):
+    """Where that tree is mounted; '' is the unified one."""
+    trees = pathlib.Path("/sys/fs/cgroup")
+    for path in (trees / (controller or "unified"), trees):
+        if path.is_dir():
             return path
     return None
 

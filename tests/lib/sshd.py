@@ -67,66 +67,20 @@ def agent(identity):
             process.wait(10)
 
 
-class Sshd:
-    """A running sshd.
+class Client:
+    """What logs in with a client configuration, written by write_client_config()."""
 
-    name    the PAM service, which is what sshd is called
-    pam     False: `UsePAM no`
-    config  lines of sshd_config, before the others: the first value wins (`Match` blocks: see `match`)
-    match   lines for the end
-    sftp    "internal" or "external"
-    """
+    client_config = None
 
-    def __init__(self, name="sshd", pam=True, config="", match="", sftp="internal"):
-        self.directory = f"/run/test-sshd-{os.getpid()}-{next(_numbers)}"
-        self.port = free_port()
-        self.name = name
-        os.makedirs(self.directory, 0o755)
-        self._write_keys()
-        self._write_server_config(pam, config, match, sftp)
-        self._write_client_config()
-        self.process = None
-        self.start()
-
-    def _write_keys(self):
-        self.identity = f"{self.directory}/identity"
-        shutil.copyfile(_key("user"), self.identity)
-        os.chmod(self.identity, 0o600)
-        # Whoever has the key may be anybody: sshd allows one file of root's for all users.
-        shutil.copyfile(f"{_key('user')}.pub", f"{self.directory}/authorized_keys")
-        shutil.copyfile(_key("hostkey"), f"{self.directory}/hostkey")
-        os.chmod(f"{self.directory}/hostkey", 0o600)
-
-    def _write_server_config(self, pam, config, match, sftp):
-        subsystem = "internal-sftp" if sftp == "internal" else EXTERNAL_SFTP
-        pathlib.Path(self.directory, "sshd_config").write_text(f"""\
-{config}
-Port {self.port}
-ListenAddress 127.0.0.1
-HostKey {self.directory}/hostkey
-AuthorizedKeysFile {self.directory}/authorized_keys
-PidFile none
-UsePAM {"yes" if pam else "no"}
-PermitRootLogin yes
-LogLevel VERBOSE
-MaxStartups 100:30:200
-UseDNS no
-PrintMotd no
-X11Forwarding yes
-PermitTunnel no
-Subsystem sftp {subsystem}
-# Debian's default exchange costs half of each login.
-KexAlgorithms curve25519-sha256
-{match}
-""")
-
-    def _write_client_config(self):
-        self.client_config = f"{self.directory}/client_config"
+    def write_client_config(self, directory, identity, **ports):
+        """`ports`: name of a server -> its port; logins go to "box"."""
+        self.client_config = f"{directory}/client_config"
+        hosts = "".join(f"Host {name}\n    Port {port}\n" for name, port in ports.items())
         pathlib.Path(self.client_config).write_text(f"""\
+{hosts}
 Host *
     HostName 127.0.0.1
-    Port {self.port}
-    IdentityFile {self.identity}
+    IdentityFile {identity}
     IdentitiesOnly yes
     BatchMode yes
     StrictHostKeyChecking no
@@ -135,51 +89,6 @@ Host *
     KexAlgorithms curve25519-sha256
     LogLevel ERROR
 """)
-
-    # -- the server --
-
-    def start(self):
-        program = PROGRAM
-        if self.name != "sshd":
-            program = f"{self.directory}/{self.name}"
-            if not os.path.lexists(program):
-                os.symlink(PROGRAM, program)
-        os.makedirs("/run/sshd", 0o755, exist_ok=True)
-        self.process = subprocess.Popen([program, "-D", "-f", f"{self.directory}/sshd_config"],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, start_new_session=True)
-        host.wait_until(self._listens, timeout=10, what="sshd listens")
-
-    def _listens(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"sshd ended: {self.process.stderr.read().decode()}")
-        # Asked of the kernel: a connection would be a login attempt in the log.
-        wanted = f"0100007F:{self.port:04X} 00000000:0000 0A"
-        return wanted in pathlib.Path("/proc/net/tcp").read_text()
-
-    def stop(self):
-        """Ends the listener. Sessions live on, as they do with the real one."""
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(10)
-        if self.process:
-            self.process.stderr.close()
-        self.process = None
-
-    def restart(self):
-        self.stop()
-        self.start()
-
-    def monitors(self, user=None):
-        """Pids of the root processes of the sessions: "sshd: alice [priv]"."""
-        found = []
-        for child in host.children(self.process.pid):
-            title = host.cmdline(child)
-            if title.endswith("[priv]") and (user is None or title == f"sshd: {user} [priv]"):
-                found.append(child)
-        return found
-
-    # -- clients --
 
     def command(self, user, *words, opts=(), tty=False):
         return ["ssh", "-F", self.client_config, *(["-tt"] if tty else []), *opts, f"{user}@box", *words]
@@ -240,3 +149,100 @@ Host *
     def scp(self, source, target, opts=(), timeout=60):
         """Names on the other side are "alice@box:/path"."""
         return host.run("scp", "-F", self.client_config, *opts, source, target, timeout=timeout)
+
+
+class Sshd(Client):
+    """A running sshd.
+
+    name    the PAM service, which is what sshd is called
+    pam     False: `UsePAM no`
+    config  lines of sshd_config, before the others: the first value wins (`Match` blocks: see `match`)
+    match   lines for the end
+    sftp    "internal" or "external"
+    """
+
+    def __init__(self, name="sshd", pam=True, config="", match="", sftp="internal"):
+        self.directory = f"/run/test-sshd-{os.getpid()}-{next(_numbers)}"
+        self.port = free_port()
+        self.name = name
+        os.makedirs(self.directory, 0o755)
+        self._write_keys()
+        self._write_server_config(pam, config, match, sftp)
+        self.write_client_config(self.directory, self.identity, box=self.port)
+        self.process = None
+        self.start()
+
+    def _write_keys(self):
+        self.identity = f"{self.directory}/identity"
+        shutil.copyfile(_key("user"), self.identity)
+        os.chmod(self.identity, 0o600)
+        # Whoever has the key may be anybody: sshd allows one file of root's for all users.
+        shutil.copyfile(f"{_key('user')}.pub", f"{self.directory}/authorized_keys")
+        shutil.copyfile(_key("hostkey"), f"{self.directory}/hostkey")
+        os.chmod(f"{self.directory}/hostkey", 0o600)
+
+    def _write_server_config(self, pam, config, match, sftp):
+        subsystem = "internal-sftp" if sftp == "internal" else EXTERNAL_SFTP
+        pathlib.Path(self.directory, "sshd_config").write_text(f"""\
+{config}
+Port {self.port}
+ListenAddress 127.0.0.1
+HostKey {self.directory}/hostkey
+AuthorizedKeysFile {self.directory}/authorized_keys
+PidFile none
+UsePAM {"yes" if pam else "no"}
+PermitRootLogin yes
+LogLevel VERBOSE
+MaxStartups 100:30:200
+UseDNS no
+PrintMotd no
+X11Forwarding yes
+PermitTunnel no
+Subsystem sftp {subsystem}
+# Debian's default exchange costs half of each login.
+KexAlgorithms curve25519-sha256
+{match}
+""")
+
+    # -- the server --
+
+    def start(self):
+        program = PROGRAM
+        if self.name != "sshd":
+            program = f"{self.directory}/{self.name}"
+            if not os.path.lexists(program):
+                os.symlink(PROGRAM, program)
+        os.makedirs("/run/sshd", 0o755, exist_ok=True)
+        self.process = subprocess.Popen([program, "-D", "-f", f"{self.directory}/sshd_config"],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, start_new_session=True)
+        host.wait_until(self._listens, timeout=10, what="sshd listens")
+
+    def _listens(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"sshd ended: {self.process.stderr.read().decode()}")
+        # Asked of the kernel: a connection would be a login attempt in the log.
+        wanted = f"0100007F:{self.port:04X} 00000000:0000 0A"
+        return wanted in pathlib.Path("/proc/net/tcp").read_text()
+
+    def stop(self):
+        """Ends the listener. Sessions live on, as they do with the real one."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(10)
+        if self.process:
+            self.process.stderr.close()
+        self.process = None
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def monitors(self, user=None):
+        """Pids of the root processes of the sessions: "sshd: alice [priv]"."""
+        found = []
+        for child in host.children(self.process.pid):
+            title = host.cmdline(child)
+            if title.endswith("[priv]") and (user is None or title == f"sshd: {user} [priv]"):
+                found.append(child)
+        return found
