@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from attacks.limits import Flood, in_group, latency, limit_of, listed
 from lib import host, syslog
 
 AT_ONCE = 8
@@ -87,6 +88,48 @@ def test_many_live_boxes(boxed, sshd, baseline):
             session.stdout.close()
             session.stderr.close()
     host.wait_until(lambda: not host.find("nsbox-init"), what="all boxes have ended")
+
+
+@pytest.mark.timeout(900)
+def test_three_hundred_boxes(boxed, sshd, baseline, capsys):
+    """300 boxes at once: each with a group of its own that has its limit, all known to nsboxctl, and one more login takes not
+    much longer than the first. A fork bomb in one of them fills that one alone. All are gone afterwards."""
+    number = host.count(300, 40)
+    boxed.nsbox("[profile all]\nusers = *\npids_max = 60\n")
+    first = latency(sshd, "bob", 5)
+    sessions = []
+
+    def open_one(i):
+        session = sshd.popen(USERS[i % len(USERS)], "echo ready; exec cat")
+        sessions.append(session)
+        return session.stdout.readline()
+
+    try:
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            assert list(pool.map(open_one, range(number))) == [b"ready\n"] * number
+        boxes = listed()
+        assert len(boxes) == len({box["cgroup"] for box in boxes}) == len({box["init_pid"] for box in boxes}) == number
+        assert collections.Counter(box["user"] for box in boxes) == collections.Counter(
+            USERS[i % len(USERS)] for i in range(number))
+        assert {limit_of(box) for box in boxes} == {"60"} and all(1 < in_group(box) < 20 for box in boxes)
+        last = latency(sshd, "bob", 5)
+        with Flood(sshd, "mallory", "fork") as bomb:
+            assert bomb.first.startswith("full ") and bomb.first.endswith(" EAGAIN")
+            attacked = latency(sshd, "bob", 3)
+            assert {box["id"] for box in boxes} < {box["id"] for box in listed()}
+            assert all(in_group(box) < 20 for box in boxes)
+        with capsys.disabled():
+            print(f"\n    {number} boxes: login {first:.2f} s before, {last:.2f} s with them, {attacked:.2f} s and a fork bomb",
+                  end="", flush=True)
+        assert last < 5 * first and attacked < 20 * first
+    finally:
+        for session in sessions:
+            session.stdin.close()
+        for session in sessions:
+            session.wait(60)
+            session.stdout.close()
+            session.stderr.close()
+    host.wait_until(lambda: listed() == [], timeout=30, what="all boxes have ended")
 
 
 def test_clients_that_vanish_at_once(boxed, sshd, baseline):
