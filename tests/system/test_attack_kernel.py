@@ -14,7 +14,7 @@ from lib import host
 
 ROOT = "/srv/box"
 MARKER = "/run/host-only"  # is on the host, and in no box
-SECONDS = "3"
+SECONDS = f"{3 * host.PATIENCE:.0f}"
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_peek_from_outside(conf, sshd, baseline):
     with sshd.session("alice", "sleep 60"):
         process = start(tool("peek"), SECONDS, **as_user("alice"))
         with Traffic(sshd):
-            process.wait(30)
+            process.wait(30 * host.PATIENCE)
         lines = process.stdout.read().decode().splitlines()
         stop(process)
     assert "own sleep PTRACE_SEIZE" in lines

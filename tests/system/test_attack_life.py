@@ -175,7 +175,7 @@ def test_fork_bomb_leaves_others_alone(conf, baseline):
     process = session("mallory", f"bash -c '{tool('stay')} bomb; cat'")
     assert process.stdout.readline() == b"ready\n"
     group = next(iter(boxes()))
-    host.wait_until(lambda: int(host.read(f"/sys/fs/cgroup/pids/nsbox/{group}/pids.current")) >= 99, timeout=10)
+    host.wait_until(lambda: int(host.read(f"{host.cgroup_tree()}/nsbox/{group}/pids.current")) >= 99, timeout=10)
     began = time.monotonic()
     result = su("alice", "readlink /proc/self/ns/mnt")
     assert result.rc == 0 and mount_namespace() not in result.out and time.monotonic() - began < 4
@@ -195,7 +195,7 @@ def test_accomplice_holds_a_process(conf, baseline):
     [name] = boxes()
     end(process)
     host.wait_until(lambda: boxes().get(name, {}).get("state") == "dying", timeout=STOP_TIMEOUT + 4, what="it is dying")
-    host.wait_until(lambda: not os.path.exists(f"/sys/fs/cgroup/pids/nsbox/{name}"), what="the cgroup is gone")
+    host.wait_until(lambda: not os.path.exists(f"{host.cgroup_tree()}/nsbox/{name}"), what="the cgroup is gone")
     assert os.path.exists(f"/proc/{init}")
     assert su("alice", "true").rc == 0
     stop(holder)
@@ -241,7 +241,7 @@ def walk(marker):
 def test_walk_finds(walk, marker):
     """The tool is not blind: on the host a directory, a namespace, a cgroup file, a pidfd and a packet socket are found."""
     script = ("import os, socket, subprocess, sys; fds = [os.open(p, f) for p, f in "
-              "(('/', 0), ('/proc/self/ns/uts', 0), ('/sys/fs/cgroup/pids/cgroup.procs', 1))]; fds += [os.pidfd_open(1)]; "
+              f"(('/', 0), ('/proc/self/ns/uts', 0), ('{host.cgroup_tree()}/cgroup.procs', 1))]; fds += [os.pidfd_open(1)]; "
               "fds += [s.detach() for s in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)]; "
               "subprocess.run(sys.argv[1:], pass_fds=fds)")
     text = host.run("python3", "-c", script, *walk.split()).out
@@ -262,7 +262,7 @@ def test_descriptors_of_su(conf, baseline, walk):
 def test_descriptors_of_su_from_a_caller(conf, baseline, walk):
     """Line 25. What su's caller had open is handed down by su: directories, namespaces, cgroup files are none that lead out."""
     script = ("import os, sys; fds = [os.open(p, f) for p, f in (('/', 0), ('/srv', 0), ('/proc', 0), ('/proc/self/ns/mnt', 0), "
-              "('/proc/self/ns/uts', 0), ('/', os.O_PATH), ('/sys/fs/cgroup/pids', 0))]; "
+              f"('/proc/self/ns/uts', 0), ('/', os.O_PATH), ('{host.cgroup_tree()}', 0))]; "
               "[os.set_inheritable(fd, True) for fd in fds]; os.chdir('/srv'); os.execvp(sys.argv[1], sys.argv[1:])")
     result = host.run("python3", "-c", script, "su", "bob", "-c", walk, **as_user("alice"))
     assert led_out(result.out) == []

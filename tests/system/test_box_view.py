@@ -465,7 +465,7 @@ umount = lambda path: call(libc.umount2, path.encode(), 2)
 results = {path: umount(path) for path in ("/run", "/sys", "/dev", "/proc")}
 results["again"] = [umount(path) for path in ("/run", "/sys", "/dev", "/proc")]
 results["left"] = [path for path in ("/run/only-on-the-host", "/proc/self", "/proc/1", "/sys/kernel", "/dev/null",
-                                     "/sys/fs/cgroup/pids") if os.path.lexists(path)]
+                                     "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cgroup.procs") if os.path.lexists(path)]
 show(results)
 """)
     finally:
@@ -1387,7 +1387,7 @@ sys.stdin.read()
 
 
 def group_of(init):
-    return pathlib.Path(f"/sys/fs/cgroup/pids{host.cgroup(init)}")
+    return pathlib.Path(f"{host.cgroup_tree()}{host.cgroup(init)}")
 
 
 def test_limit_is_felt_inside_only(boxed, sshd, baseline):
@@ -1427,7 +1427,7 @@ def test_limit_value(boxed, sshd, baseline, value, text):
         members = {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
         app, = sshd.monitors("alice")
         assert {init, app} | set(host.descendants(app)) == members
-        assert str(group.parent) == "/sys/fs/cgroup/pids/nsbox"
+        assert group.parent == host.cgroup_tree() / "nsbox"
     host.wait_until(lambda: not group.exists(), what="the group is gone")
 
 

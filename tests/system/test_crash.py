@@ -376,7 +376,7 @@ def test_application_that_does_not_reap(how, then, login, baseline):
     same, the entry says so, and with the application the rest goes."""
     process, app = hold(login)
     monitor = find_all(("monitor",), app, set())["monitor"]
-    group = f"/sys/fs/cgroup/pids{host.cgroup(app)}"
+    group = f"{host.cgroup_tree()}{host.cgroup(app)}"
     assert "/nsbox/" in group
     stop(app)
     os.kill(monitor, signal.SIGTERM if how == "monitor told to end" else signal.SIGKILL)

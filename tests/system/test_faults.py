@@ -46,6 +46,7 @@ def _places():
 def profile(request, conf):
     """The profile's name; everybody is boxed by it, with a Kerberos cache to be copied."""
     cache = pathlib.Path("/tmp/krb5cc-fault")
+    cache.unlink(missing_ok=True)  # fs.protected_regular: not even root writes to another's file in /tmp
     cache.write_text("tickets")
     os.chown(cache, 2001, 2001)
     os.chmod(cache, 0o600)

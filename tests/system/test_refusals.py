@@ -464,11 +464,12 @@ def test_resident_program_is_something_else(name, program, conf, baseline):
 
 def test_cgroup_tree_is_read_only(conf, app, baseline):
     """As in an unprivileged container."""
-    host.run("mount", "-o", "remount,bind,ro", "/sys/fs/cgroup/pids", check=True)
+    tree = str(host.cgroup_tree())
+    host.run("mount", "-o", "remount,bind,ro", tree, check=True)
     try:
-        all_refuse(app, r"the cgroup tree /sys/fs/cgroup/pids cannot be written: .*\(stage check, EROFS\)")
+        all_refuse(app, rf"the cgroup tree {tree} cannot be written: .*\(stage check, EROFS\)")
     finally:
-        host.run("mount", "-o", "remount,bind,rw", "/sys/fs/cgroup/pids", check=True)
+        host.run("mount", "-o", "remount,bind,rw", tree, check=True)
     all_work(conf, app)
 
 
