@@ -159,10 +159,11 @@ class Vm(Client):
                  input=text, check=True)
 
     def copy_in(self, source, target="/", timeout=300):
-        """The content of the directory `source` into `target`, with owners and modes. Links to directories on the way stay."""
+        """The content of the directory `source` into `target`, with owners and modes. Links to directories on the way stay.
+        Not by tar alone: while it works directories that are there already are closed to everybody but root."""
         pack = subprocess.Popen(["tar", "-C", source, "-cf", "-", "."], stdout=subprocess.PIPE)
-        host.run(*self._side(), f"mkdir -p '{target}' && tar -C '{target}' -xpf - --keep-directory-symlink --no-overwrite-dir",
-                 stdin=pack.stdout, timeout=timeout, check=True)
+        host.run(*self._side(), f"stage=$(mktemp -d /root/stage.XXXXXX) && tar -C $stage -xpf - && mkdir -p '{target}' && "
+                 f"rsync -aK $stage/ '{target}/' && rm -r $stage", stdin=pack.stdout, timeout=timeout, check=True)
         pack.stdout.close()
         assert pack.wait() == 0
 
