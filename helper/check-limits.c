@@ -28,6 +28,38 @@ int64_t check_limits_memory(const nsb_plan *plan, const nsb_step *step)
 	return INT64_MAX;
 }
 
+/* Version 1 takes no CPU quota that is above that of the group above, where version 2 lets the smaller one hold. */
+static void keep_below_users(const nsb_plan *plan, const nsb_limit *limit, char text[NSB_LIMIT_TEXT_MAX])
+{
+	if (limit->user || limit->kind != NSB_LIMIT_CPU)
+		return;
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		const nsb_step *step = &plan->steps[i];
+		const nsb_limit *other = step->op == NSB_OP_LIMIT ? nsb_limit_find(step->src) : NULL;
+
+		if (other != NULL && other->user && strcmp(other->box_key, limit->key) == 0 &&
+		    strtoll(step->data, NULL, 10) < strtoll(text, NULL, 10))
+			snprintf(text, NSB_LIMIT_TEXT_MAX, "%s", step->data);
+	}
+}
+
+int check_limits_translate(const nsb_plan *plan, const nsb_step *step, int version, nsb_limit_writes *ret,
+			   nsb_error *error)
+{
+	const nsb_limit *limit = nsb_limit_find(step->src);
+	char text[NSB_LIMIT_TEXT_MAX];
+	nsb_machine machine;
+	int r = limits_machine(&machine, error);
+
+	if (r == 0)
+		r = limits_resolve(limit, step->data, &machine, text, error);
+	if (r < 0)
+		return r;
+	if (version == 1)
+		keep_below_users(plan, limit, text);
+	return limits_translate(limit, text, version, check_limits_memory(plan, step), ret, error);
+}
+
 /* A kernel built without it has no such file in any group: seen in the one where the monitors live, once that has the
  * controller. */
 static int check_file(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree, const nsb_limit *limit,
@@ -55,9 +87,7 @@ int check_limit(const nsb_plan *plan, const nsb_cgroup_layout *layout, const nsb
 {
 	const nsb_limit *limit = nsb_limit_find(step->src);
 	int index = layout->tree_of[limit->controller];
-	char text[NSB_LIMIT_TEXT_MAX];
 	nsb_limit_writes writes;
-	nsb_machine machine;
 	int r;
 
 	if (index < 0)
@@ -65,12 +95,7 @@ int check_limit(const nsb_plan *plan, const nsb_cgroup_layout *layout, const nsb
 				     "%s: the %s controller is missing in %s (see cgroup.controllers there); "
 				     "limits_optional = yes does without",
 				     limit->key, nsb_controller_name(limit->controller, 2), layout->trees[0].mount);
-	r = limits_machine(&machine, error);
-	if (r == 0)
-		r = limits_resolve(limit, step->data, &machine, text, error);
-	if (r == 0)
-		r = limits_translate(limit, text, layout->trees[index].version, check_limits_memory(plan, step),
-				     &writes, error);
+	r = check_limits_translate(plan, step, layout->trees[index].version, &writes, error);
 	return r < 0 ? r : check_file(layout, &layout->trees[index], limit, &writes, error);
 }
 

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "helper/usage.h"
 
 /* Which file tells of which limit. Kernels before 6.12 count a failed fork in the box's group whichever group was full,
  * later ones in the group that was: so the user's is watched as well. */
@@ -20,14 +20,6 @@ static const struct {
 	{ "memory_max", "memory.oom_control", "memory.events", "oom_kill" },
 	{ "user_memory_max", "memory.oom_control", "memory.events", "oom_kill" },
 };
-
-static bool is_limited(const nsb_box *box, const char *key)
-{
-	for (size_t i = 0; i < box->entry.n_limits; i++)
-		if (strncmp(box->entry.limits[i], key, strlen(key)) == 0 && box->entry.limits[i][strlen(key)] == ' ')
-			return true;
-	return false;
-}
 
 /* Opens the counter of one limit. The argument for the monitor, or false. */
 static bool open_event(const nsb_box *box, size_t row, char argument[NSB_EVENT_SIZE])
@@ -59,7 +51,7 @@ size_t events_open(const nsb_box *box, char arguments[NSB_EVENTS_MAX][NSB_EVENT_
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && n < NSB_EVENTS_MAX; i++)
-		if (is_limited(box, rows[i].key) && open_event(box, i, arguments[n]))
+		if (usage_limit(&box->entry, rows[i].key) != NULL && open_event(box, i, arguments[n]))
 			n++;
 	return n;
 }

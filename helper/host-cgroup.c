@@ -117,40 +117,16 @@ static int left_out(const nsb_box *box, const nsb_error *why)
 	return 0;
 }
 
-/* Version 1 takes no CPU quota that is above that of the group above, where version 2 lets the smaller one hold. */
-static void keep_below_users(const nsb_box *box, const nsb_limit *limit, char text[NSB_LIMIT_TEXT_MAX])
-{
-	if (limit->user || limit->kind != NSB_LIMIT_CPU)
-		return;
-	for (size_t i = 0; i < box->plan.n_steps; i++) {
-		const nsb_step *step = &box->plan.steps[i];
-		const nsb_limit *other = step->op == NSB_OP_LIMIT ? nsb_limit_find(step->src) : NULL;
-
-		if (other != NULL && other->user && strcmp(other->box_key, limit->key) == 0 &&
-		    strtoll(step->data, NULL, 10) < strtoll(text, NULL, 10))
-			snprintf(text, NSB_LIMIT_TEXT_MAX, "%s", step->data);
-	}
-}
-
 static int write_limit(nsb_box *box, const nsb_limit *limit, const nsb_step *step, nsb_error *error)
 {
 	int index = box->layout.tree_of[limit->controller], r;
 	/* the user's group is above the box's, which holds it in place */
 	NSB_CLOSE int above = limit->user ? openat(box->cgroups[index], "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	char text[NSB_LIMIT_TEXT_MAX];
 	nsb_limit_writes writes;
-	nsb_machine machine;
 
 	if (limit->user && above < 0)
 		return nsb_error_set(error, errno, "cannot open the user's cgroup: %s", strerror(errno));
-	r = limits_machine(&machine, error);
-	if (r == 0)
-		r = limits_resolve(limit, step->data, &machine, text, error);
-	if (r == 0 && box->layout.trees[index].version == 1)
-		keep_below_users(box, limit, text);
-	if (r == 0)
-		r = limits_translate(limit, text, box->layout.trees[index].version,
-				     check_limits_memory(&box->plan, step), &writes, error);
+	r = check_limits_translate(&box->plan, step, box->layout.trees[index].version, &writes, error);
 	return r < 0 ? r : limits_write(limit->user ? above : box->cgroups[index], limit, &writes, error);
 }
 
