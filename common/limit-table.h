@@ -29,7 +29,7 @@ typedef enum nsb_limit_kind {
 	NSB_LIMIT_SIZE,	  /* bytes, or "12.5%" of the machine's memory (swap_max: swap) */
 	NSB_LIMIT_CPU,	  /* microseconds of CPU time in a second */
 	NSB_LIMIT_WEIGHT, /* 1 to 10000 */
-	NSB_LIMIT_TEXT,	  /* as configured */
+	NSB_LIMIT_TEXT,	  /* CPUs, as configured */
 	NSB_LIMIT_LIST,	  /* a step for each item, as configured */
 } nsb_limit_kind;
 

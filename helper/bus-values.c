@@ -44,34 +44,12 @@ static int parse_number(bus_values *values, size_t row, char *text, nsb_error *e
 	return r < 0 ? nsb_error_set(error, r, "%s=%s: not a decimal number or \"max\"", bus_rows[row].key, text) : 0;
 }
 
-/* "N" or "N-M" */
-static int parse_range(char *text, uint64_t *ret_first, uint64_t *ret_last)
-{
-	char *dash = strchr(text, '-');
-
-	if (dash != NULL)
-		*dash++ = '\0';
-	if (nsb_parse_u64(text, BUS_CPUS_MAX - 1, ret_first) < 0 ||
-	    nsb_parse_u64(dash != NULL ? dash : text, BUS_CPUS_MAX - 1, ret_last) < 0 || *ret_first > *ret_last)
-		return -EINVAL;
-	return 0;
-}
-
 static int parse_cpus(bus_values *values, size_t row, char *text, nsb_error *error)
 {
-	char *next = *text != '\0' ? text : NULL;
-	uint64_t first, last;
-
-	while (next != NULL) {
-		char *range = strsep(&next, ",");
-
-		if (parse_range(range, &first, &last) < 0)
-			return nsb_error_set(error, EINVAL, "%s: not a list of CPUs below %d, such as 0-3,8",
-					     bus_rows[row].key, BUS_CPUS_MAX);
-		for (; first <= last; first++)
-			values->cpus[first / 8] |= (uint8_t)(1u << first % 8);
-	}
-	return 0;
+	return nsb_cpu_list_add(text, values->cpus) < 0
+		       ? nsb_error_set(error, EINVAL, "%s: not a list of CPUs below %d, such as 0-3,8",
+				       bus_rows[row].key, NSB_CPUS_MAX)
+		       : 0;
 }
 
 bool bus_values_device_name(const char *name)
@@ -164,7 +142,7 @@ static void print_number(const bus_values *values, size_t row, FILE *to)
 
 static bool cpu_in(const bus_values *values, unsigned cpu)
 {
-	return cpu < BUS_CPUS_MAX && (values->cpus[cpu / 8] & 1u << cpu % 8) != 0;
+	return cpu < NSB_CPUS_MAX && (values->cpus[cpu / 8] & 1u << cpu % 8) != 0;
 }
 
 static void print_cpus(const bus_values *values, size_t row, FILE *to)
@@ -172,7 +150,7 @@ static void print_cpus(const bus_values *values, size_t row, FILE *to)
 	const char *separator = "";
 
 	fprintf(to, "%s=", bus_rows[row].key);
-	for (unsigned cpu = 0; cpu < BUS_CPUS_MAX; cpu++) {
+	for (unsigned cpu = 0; cpu < NSB_CPUS_MAX; cpu++) {
 		unsigned first = cpu;
 
 		if (!cpu_in(values, cpu))

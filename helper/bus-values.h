@@ -9,11 +9,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/cpu-list.h"
 #include "common/error.h"
 
 #define BUS_NO_LIMIT	UINT64_MAX /* "max"; for a weight: not set. systemd has the same number for both */
 #define BUS_ROWS	12
-#define BUS_CPUS_MAX	8192 /* the most that a kernel can be built for */
 #define BUS_DEVICES_MAX 64
 
 /* One property. A key with several properties has one row for each, without another between them. */
@@ -33,7 +33,7 @@ typedef struct bus_device {
 typedef struct bus_values {
 	bool has[BUS_ROWS]; /* all rows of each key that was given */
 	uint64_t numbers[BUS_ROWS];
-	uint8_t cpus[BUS_CPUS_MAX / 8]; /* CPU n is bit n % 8 of byte n / 8 */
+	nsb_cpus cpus;
 	bus_device *devices;
 	size_t n_devices;
 } bus_values;

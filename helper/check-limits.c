@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cpu-list.h"
+#include "common/fd-util.h"
 #include "common/limit-table.h"
 #include "helper/limits.h"
 
@@ -83,6 +85,34 @@ static int check_file(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tr
 	return r;
 }
 
+/* Version 1 takes no CPU that the group above has not: one that is offline, or that was left to others. Version 2 lets
+ * hold what both have. */
+static int check_above(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree, const nsb_limit *limit,
+		       const nsb_limit_writes *writes, nsb_error *error)
+{
+	char place[2 * PATH_MAX + 16], cpus[NSB_LIMIT_TEXT_MAX];
+	ssize_t n;
+
+	if (tree->version != 1 || limit->controller != NSB_CONTROLLER_CPUSET)
+		return 0;
+	snprintf(place, sizeof(place), "%s/%s/cpuset.cpus", tree->mount, layout->base);
+	n = nsb_read_text_at(AT_FDCWD, place, cpus, sizeof(cpus));
+	if (n < 0) {
+		/* the first box makes that group, as a copy of what is above it */
+		snprintf(place, sizeof(place), "%s/cpuset.cpus", tree->mount);
+		n = nsb_read_text_at(AT_FDCWD, place, cpus, sizeof(cpus));
+	}
+	if (n < 0)
+		return 0;
+	cpus[strcspn(cpus, "\n")] = '\0';
+	if (nsb_cpu_list_within(writes->items[0].text, cpus) != 0)
+		return 0;
+	return nsb_error_set(error, EINVAL,
+			     "%s = %.64s: the control group above has the CPUs %.64s: name no others, or write more "
+			     "into %s",
+			     limit->key, writes->items[0].text, cpus, place);
+}
+
 int check_limit(const nsb_plan *plan, const nsb_cgroup_layout *layout, const nsb_step *step, nsb_error *error)
 {
 	const nsb_limit *limit = nsb_limit_find(step->src);
@@ -96,7 +126,9 @@ int check_limit(const nsb_plan *plan, const nsb_cgroup_layout *layout, const nsb
 				     "limits_optional = yes does without",
 				     limit->key, nsb_controller_name(limit->controller, 2), layout->trees[0].mount);
 	r = check_limits_translate(plan, step, layout->trees[index].version, &writes, error);
-	return r < 0 ? r : check_file(layout, &layout->trees[index], limit, &writes, error);
+	if (r == 0)
+		r = check_file(layout, &layout->trees[index], limit, &writes, error);
+	return r < 0 ? r : check_above(layout, &layout->trees[index], limit, &writes, error);
 }
 
 static unsigned wanted_controllers(const nsb_plan *plan)

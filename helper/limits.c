@@ -9,11 +9,13 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "common/cpu-list.h"
 #include "common/fd-util.h"
 #include "common/settings.h"
 #include "common/string-util.h"
 
 #define CPU_PERIOD 100000 /* microseconds: the kernel's own default */
+#define CPUS_FILE  "/sys/devices/system/cpu/possible"
 
 /* ---- the machine ---- */
 
@@ -33,6 +35,9 @@ int limits_machine(nsb_machine *ret, nsb_error *error)
 		return nsb_error_set(error, (int)n, "cannot read /proc/meminfo: %s", strerror((int)-n));
 	ret->memory = meminfo_bytes(text, "MemTotal:");
 	ret->swap = meminfo_bytes(text, "SwapTotal:");
+	if (nsb_read_text_at(-1, CPUS_FILE, ret->cpus, sizeof(ret->cpus)) < 0)
+		ret->cpus[0] = '\0'; /* a host without /sys: the kernel will say */
+	ret->cpus[strcspn(ret->cpus, "\n")] = '\0';
 	return 0;
 }
 
@@ -82,6 +87,16 @@ static int resolve_disk(const char *value, char *buffer, nsb_error *error)
 	return 0;
 }
 
+/* Version 1 would refuse it with a number, version 2 take it and not hold it. One that is offline may come back. */
+static int check_cpus(const nsb_limit *limit, const char *value, const nsb_machine *machine, nsb_error *error)
+{
+	if (machine->cpus[0] != '\0' && nsb_cpu_list_within(value, machine->cpus) == 0)
+		return nsb_error_set(error, EINVAL,
+				     "%s = %.64s%s: this machine has the CPUs %.64s (" CPUS_FILE "): name no others",
+				     limit->key, value, strlen(value) > 64 ? "..." : "", machine->cpus);
+	return 0;
+}
+
 /* "12.5%": 1250 */
 static unsigned parse_hundredths(const char *value)
 {
@@ -109,6 +124,8 @@ int limits_resolve(const nsb_limit *limit, const char *value, const nsb_machine 
 	}
 	if (length >= NSB_LIMIT_TEXT_MAX)
 		return nsb_error_set(error, EINVAL, "%s: the value is too long", limit->key);
+	if (limit->kind == NSB_LIMIT_TEXT && check_cpus(limit, value, machine, error) < 0)
+		return -EINVAL;
 	memcpy(buffer, value, length + 1);
 	return 0;
 }

@@ -17,9 +17,10 @@
 #define NSB_LIMIT_WRITES_MAX 4
 #define NSB_LIMIT_TEXT_MAX   1280 /* the longest cpuset that the configuration takes has 1024 characters */
 
-/* The machine, as far as limits are measured in it. Bytes. */
+/* The machine, as far as limits are measured in it. */
 typedef struct nsb_machine {
-	uint64_t memory, swap;
+	uint64_t memory, swap; /* bytes */
+	char cpus[1024];       /* a list of all that there may ever be; "": not known */
 } nsb_machine;
 
 typedef struct nsb_limit_write {
@@ -34,11 +35,12 @@ typedef struct nsb_limit_writes {
 	size_t n;
 } nsb_limit_writes;
 
-/* Reads physical memory and swap from /proc/meminfo. 0 or negative errno with a sentence. */
+/* Reads physical memory and swap from /proc/meminfo, and which CPUs are possible (cputopology.rst) from /sys. 0 or
+ * negative errno with a sentence. */
 int limits_machine(nsb_machine *ret, nsb_error *error);
 
 /* The value of a step without percentages and, in io_max, with MAJOR:MINOR in the place of the path: in `buffer` of
- * NSB_LIMIT_TEXT_MAX bytes. -ENOENT, -ENODEV with a sentence for a disk that is not there. */
+ * NSB_LIMIT_TEXT_MAX bytes. -ENOENT, -ENODEV with a sentence for a disk that is not there, -EINVAL for a CPU. */
 int limits_resolve(const nsb_limit *limit, const char *value, const nsb_machine *machine, char *buffer,
 		   nsb_error *error);
 

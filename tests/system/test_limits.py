@@ -146,6 +146,18 @@ def test_io(conf, baseline, session):
     assert "(stage check, ENODEV)" in line
 
 
+def test_cpu_that_is_not_there(conf, baseline):
+    """Refused by check, by the account hook and at login, by a sentence that says which there are; limits_optional is for
+    what the host cannot do, not for that."""
+    for optional in ("no", "yes"):
+        conf.nsbox(BOXED + f"cpuset = 0,8191\nlimits_optional = {optional}\n")
+        words = r"cpuset = 0,8191: this machine has the CPUs 0[-,0-9]* \(/sys/devices/system/cpu/possible\): name no others"
+        result = host.run("nsboxctl", "check")
+        assert result.rc == 1 and re.search(f"profile all: logins are refused: {words}", result.err), result
+        since = syslog.mark()
+        assert "(stage check, EINVAL)" in refused(su(), since, words)
+
+
 @pytest.mark.parametrize("key, words", [
     ("memory_max = 100M", "memory_max: the memory controller is missing in .*limits_optional = yes does without"),
     ("memory_high = 100M", "memory_high: the memory controller is missing"),

@@ -215,6 +215,44 @@ static void one_of_two_files(void **state)
 	assert_checked(steps, 1);
 }
 
+/* A CPU that is not there is wrong, not missing: limits_optional does not help. */
+static void missing_cpu(void **state)
+{
+	nsb_step steps[] = { LIMIT("pids_max", BOX, "256"), LIMIT("cpuset", BOX, "0,8191") };
+
+	(void)state;
+	make_v2("cpuset pids\n");
+	assert_refused(steps, 2, -EINVAL, "cpuset = 0,8191: this machine has the CPUs 0");
+	steps[1].flags = NSB_STEP_OPTIONAL;
+	assert_refused(steps, 2, -EINVAL, "cpuset = 0,8191: this machine has the CPUs 0");
+	steps[1].data = (char *)"0";
+	assert_checked(steps, 2);
+	/* version 2 takes what it cannot give */
+	put("cg/cpuset.cpus", "1\n");
+	assert_checked(steps, 2);
+}
+
+/* Version 1 takes no more than the group above has: that of all boxes, or the one it will be copied from. */
+static void cpu_that_is_not_above(void **state)
+{
+	nsb_step steps[] = { LIMIT("cpuset", BOX, "0") };
+	char line[256];
+
+	(void)state;
+	snprintf(line, sizeof(line), "1 1 0:1 / %s/pids rw - cgroup none rw,cpuset,pids\n", base);
+	put("mountinfo", line);
+	put("cgroup", "2:cpuset,pids:/\n");
+	assert_checked(steps, 1); /* nothing there to look at */
+	put("pids/cpuset.cpus", "1-3\n");
+	assert_refused(steps, 1, -EINVAL, "cpuset = 0: the control group above has the CPUs 1-3: name no others, or write more into ");
+	assert_refused(steps, 1, -EINVAL, "/pids/cpuset.cpus");
+	make_monitors("pids");
+	put("pids/nsbox/cpuset.cpus", "0-3\n");
+	assert_checked(steps, 1);
+	put("pids/nsbox/cpuset.cpus", "2\n");
+	assert_refused(steps, 1, -EINVAL, "/pids/nsbox/cpuset.cpus");
+}
+
 /* The sentence begins with the line that wants it; what is wrong with a value is not optional. */
 static void lines(void **state)
 {
@@ -265,6 +303,8 @@ int main(void)
 		TEST(missing_in_version_1),
 		TEST(missing_file),
 		TEST(one_of_two_files),
+		TEST(missing_cpu),
+		TEST(cpu_that_is_not_above),
 		TEST(lines),
 		TEST(no_trees),
 		TEST(memory_of_the_same_group),

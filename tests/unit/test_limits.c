@@ -98,7 +98,8 @@ static void put(const char *name, const char *text)
 /* sda with a partition, an NVMe disk with one, a loop device, and one whose disk has no number. */
 static void make_disks(void)
 {
-	static const char *const directories[] = { "sys", "sys/dev", "sys/dev/block", "sys/devices", "sys/devices/sda",
+	static const char *const directories[] = { "sys", "sys/dev", "sys/dev/block", "sys/devices", "sys/devices/system",
+						   "sys/devices/system/cpu", "sys/devices/sda",
 						   "sys/devices/sda/sda1", "sys/devices/nvme0n1",
 						   "sys/devices/nvme0n1/nvme0n1p3", "sys/devices/loop7",
 						   "sys/devices/broken", "sys/devices/broken/broken1" };
@@ -215,6 +216,30 @@ static void resolve_percentages(void **state)
 		assert_int_equal(limits_resolve(row(rows[i].key), rows[i].value, &machine, text, NULL), 0);
 		assert_string_equal(text, rows[i].expected);
 	}
+}
+
+static void machine_cpus(void **state)
+{
+	nsb_machine machine;
+	nsb_error error = { 0 };
+	char text[NSB_LIMIT_TEXT_MAX];
+
+	(void)state;
+	put("proc/meminfo", "MemTotal:       16384000 kB\n");
+	assert_int_equal(limits_machine(&machine, &error), 0);
+	assert_string_equal(machine.cpus, "");
+	assert_int_equal(limits_resolve(row("cpuset"), "0-8191", &machine, text, &error), 0);
+	put("sys/devices/system/cpu/possible", "0-3,8\n");
+	assert_int_equal(limits_machine(&machine, &error), 0);
+	assert_string_equal(machine.cpus, "0-3,8");
+	assert_int_equal(limits_resolve(row("cpuset"), "8,1-3", &machine, text, &error), 0);
+	assert_string_equal(text, "8,1-3");
+	assert_int_equal(limits_resolve(row("cpuset"), "0-63", &machine, text, &error), -EINVAL);
+	assert_string_equal(error.words, "cpuset = 0-63: this machine has the CPUs 0-3,8 "
+					 "(/sys/devices/system/cpu/possible): name no others");
+	real_machine = true;
+	assert_int_equal(limits_machine(&machine, NULL), 0);
+	assert_int_equal(machine.cpus[0], '0');
 }
 
 /* Everything else stays as it is, and is not cut off. */
@@ -560,6 +585,7 @@ static void probe_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(machine_cpus),
 		TEST(machine_memory),
 		cmocka_unit_test(resolve_percentages),
 		cmocka_unit_test(resolve_others),
