@@ -56,9 +56,9 @@ typedef struct nsb_box {
 	nsb_entry entry;
 	int cgroups[NSB_CGROUP_TREES_MAX];	/* directory of the box's group in each tree of the layout */
 	int cgroups_join[NSB_CGROUP_TREES_MAX]; /* file in it that takes "0"; -1 where nobody moves */
-	/* under systemd: what the units' limits were, as arguments of nsbox-bus, one a line; "" while they still are. Those
-	 * of the slice are not put back. */
-	char scope_before[2048], slice_before[1024];
+	/* under systemd: what the units' limits were, as arguments of nsbox-bus, one a line; NULL while they still are.
+	 * Those of the slice are not put back. */
+	char *scope_before, *slice_before;
 	int life[2]; /* life pipe */
 	size_t done; /* steps of the plan that ran */
 	/* made by spawn */

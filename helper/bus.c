@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,6 +17,10 @@
 
 #define PROGRAM	 NSB_LIBEXECDIR "/nsbox-bus"
 #define DEADLINE 6000 /* ms: three calls of at most 2 s each */
+
+/* nsbox-bus has an end to what it prints that is far below: 64 devices with their names, 8192 CPUs */
+#define OUTPUT_MAX (1024 * 1024)
+#define CHUNK	   4096
 
 /* In the child of vfork(2), which shares our memory: nothing but system calls. */
 static void __attribute__((noreturn)) become_bus(char *const arguments[], int output, int words)
@@ -31,27 +36,43 @@ static void __attribute__((noreturn)) become_bus(char *const arguments[], int ou
 	_exit(127);
 }
 
-/* Reads what comes until the end, or until the deadline. */
-static int read_until(int fd, int64_t deadline, char *buffer, size_t size)
+/* Room for more in the text, of which `used` bytes are there. */
+static int grow(char **text, size_t used, size_t *size)
 {
-	size_t used = 0;
+	char *grown = *size < OUTPUT_MAX ? realloc(*text, *size + CHUNK) : NULL;
+
+	if (grown == NULL)
+		return *size < OUTPUT_MAX ? -ENOMEM : -EFBIG;
+	grown[used] = '\0';
+	*text = grown;
+	*size += CHUNK;
+	return 0;
+}
+
+/* Reads what comes until the end, or until the deadline, into *ret, which the caller frees also after a failure. */
+static int read_until(int fd, int64_t deadline, char **ret)
+{
+	size_t used = 0, size = 0;
 	ssize_t n = 1;
+	int r = 0;
 
-	while (n > 0 && used < size - 1) {
-		int r = nsb_wait_readable(fd, deadline);
-
+	while (n > 0) {
+		if (used + 1 >= size)
+			r = grow(ret, used, &size);
+		if (r == 0)
+			r = nsb_wait_readable(fd, deadline);
 		if (r < 0)
 			return r;
-		n = read(fd, buffer + used, size - 1 - used);
+		n = read(fd, *ret + used, size - 1 - used);
 		if (n < 0)
 			return -errno;
 		used += (size_t)n;
+		(*ret)[used] = '\0';
 	}
-	buffer[used] = '\0';
-	return n == 0 ? 0 : -EFBIG;
+	return 0;
 }
 
-static int wait_for(pid_t pid, int r, nsb_error *error, const char *words)
+static int wait_for(pid_t pid, int r, nsb_error *error, char *words)
 {
 	int status = 0;
 
@@ -68,16 +89,18 @@ static int wait_for(pid_t pid, int r, nsb_error *error, const char *words)
 				     ": install nsbox built with systemd (configure --with-systemd)");
 	if (!WIFEXITED(status))
 		return nsb_error_set(error, EIO, "nsbox-bus died of signal %d", WTERMSIG(status));
+	words[strcspn(words, "\n")] = '\0';
+	nsb_make_printable(words);
 	if (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == NSB_BUS_NOT_FOUND)
 		return WEXITSTATUS(status);
 	return nsb_error_set(error, EIO, "%s", words[0] != '\0' ? words : "nsbox-bus failed");
 }
 
-int bus_run(char *const arguments[], char *output, size_t size, nsb_error *error)
+int bus_run(char *const arguments[], char **ret_output, nsb_error *error)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 };
 	int64_t deadline = nsb_now() + DEADLINE;
-	char words[NSB_WORDS_MAX] = "";
+	NSB_FREE char *output = NULL, *words = NULL;
 	pid_t pid = -1;
 	int r = 0;
 
@@ -93,14 +116,14 @@ int bus_run(char *const arguments[], char *output, size_t size, nsb_error *error
 	out[1] = nsb_close(out[1]);
 	err[1] = nsb_close(err[1]);
 	if (r == 0) {
-		r = read_until(out[0], deadline, output, size);
+		r = read_until(out[0], deadline, &output);
 		if (r == 0)
-			r = read_until(err[0], deadline, words, sizeof(words));
-		words[strcspn(words, "\n")] = '\0';
-		nsb_make_printable(words);
+			r = read_until(err[0], deadline, &words);
 		r = wait_for(pid, r, error, words);
 	}
 	nsb_close(out[0]);
 	nsb_close(err[0]);
+	if (ret_output != NULL)
+		*ret_output = nsb_steal_pointer(&output);
 	return r;
 }

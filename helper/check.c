@@ -150,7 +150,8 @@ static int find_scope(nsb_box *box)
 {
 	nsb_cgroup_layout *layout = &box->layout;
 	const char *own = layout->trees[0].own, *name = strrchr(own, '/');
-	char pid[16], output[PATH_MAX + NAME_MAX + 4], *group;
+	NSB_FREE char *output = NULL;
+	char pid[16], *group;
 	char *const arguments[] = { (char *)"nsbox-bus", (char *)"leader", pid, NULL };
 	int r;
 
@@ -158,7 +159,7 @@ static int find_scope(nsb_box *box)
 	    nsb_after_prefix(name, "/session-") == NULL)
 		return 0;
 	snprintf(pid, sizeof(pid), "%d", (int)box->session.app_pid);
-	r = bus_run(arguments, output, sizeof(output), &box->error);
+	r = bus_run(arguments, &output, &box->error);
 	if (r < 0)
 		return r;
 	if (r == NSB_BUS_NOT_FOUND)

@@ -40,8 +40,7 @@ static int tell_systemd(const nsb_entry *entry, const char *verb, nsb_error *err
 {
 	const char *slash = strrchr(entry->scope, '/');
 	char *const arguments[] = { (char *)"nsbox-bus", (char *)verb, (char *)(slash != NULL ? slash + 1 : ""), NULL };
-	char ignored[256];
-	int r = bus_run(arguments, ignored, sizeof(ignored), error);
+	int r = bus_run(arguments, NULL, error);
 
 	return r > 0 ? -EIO : r;
 }

@@ -17,12 +17,13 @@
 
 #include "common/fd-util.h"
 #include "common/string-util.h"
+#include "helper/bus-values.h"
 #include "helper/bus.h"
 #include "helper/check-limits.h"
 #include "helper/limits.h"
 #include "helper/steps.h"
 
-#define PROPERTIES_MAX 64 /* of one unit: each limit once, and the lines of io_max */
+#define PROPERTIES_MAX (BUS_ROWS + BUS_DEVICES_MAX) /* of one unit: each limit once, and the lines of io_max */
 
 static bool in_scope(const nsb_box *box)
 {
@@ -179,9 +180,10 @@ static int call_add_limit(call *c, const nsb_limit *limit, const nsb_step *step,
 }
 
 /* Sets all limits of one unit; what was there before is kept for the undo. */
-static int set_unit(nsb_box *box, const char *unit, bool user, char *before, size_t size)
+static int set_unit(nsb_box *box, const char *unit, bool user, char **ret_before)
 {
 	__attribute__((cleanup(call_done))) call c = { .n = 0 };
+	NSB_FREE char *before = NULL;
 	int r = call_begin(&c, unit);
 
 	for (size_t i = 0; r == 0 && i < box->plan.n_steps; i++) {
@@ -195,8 +197,14 @@ static int set_unit(nsb_box *box, const char *unit, bool user, char *before, siz
 			continue; /* said by its own step */
 		r = call_add_limit(&c, limit, step, &box->error);
 	}
+	if (r == -E2BIG)
+		return nsb_error_set(&box->error, r, "more than %d limits for %s", PROPERTIES_MAX, unit);
 	if (r == 0)
-		r = bus_run(c.arguments, before, size, &box->error);
+		r = bus_run(c.arguments, &before, &box->error);
+	/* nsbox-bus sets nothing before all lines are written: a text that was cut is of a unit that is as it was, and
+	 * must not be put back */
+	if (before != NULL && before[0] != '\0' && before[strlen(before) - 1] == '\n')
+		*ret_before = nsb_steal_pointer(&before);
 	return r > 0 ? -EIO : r;
 }
 
@@ -204,13 +212,12 @@ static int set_unit(nsb_box *box, const char *unit, bool user, char *before, siz
 static int set_by_systemd(nsb_box *box, const nsb_limit *limit)
 {
 	char slice[64];
-	char *before = limit->user ? box->slice_before : box->scope_before;
-	size_t size = limit->user ? sizeof(box->slice_before) : sizeof(box->scope_before);
+	char **before = limit->user ? &box->slice_before : &box->scope_before;
 
-	if (before[0] != '\0')
+	if (*before != NULL)
 		return 0;
 	snprintf(slice, sizeof(slice), "user-%u.slice", box->session.uid);
-	return set_unit(box, limit->user ? slice : box->layout.scope_unit, limit->user, before, size);
+	return set_unit(box, limit->user ? slice : box->layout.scope_unit, limit->user, before);
 }
 
 static void put_back(const char *unit, const char *before)
@@ -218,14 +225,14 @@ static void put_back(const char *unit, const char *before)
 	__attribute__((cleanup(call_done))) call c = { .n = 0 };
 	NSB_FREE char *copy = strdup(before);
 	nsb_error error = { 0 };
-	char ignored[2048], *save = NULL;
+	char *save = NULL;
 	int r = copy == NULL ? -ENOMEM : call_begin(&c, unit);
 
 	for (char *line = copy != NULL ? strtok_r(copy, "\n", &save) : NULL; r == 0 && line != NULL;
 	     line = strtok_r(NULL, "\n", &save))
 		r = call_add(&c, strdup(line));
 	if (r == 0)
-		r = bus_run(c.arguments, ignored, sizeof(ignored), &error);
+		r = bus_run(c.arguments, NULL, &error);
 	if (r < 0)
 		syslog(LOG_WARNING, "the limits of %s were not put back: %s", unit, error.words);
 }
@@ -254,8 +261,9 @@ int host_limit(nsb_box *box, const nsb_step *step)
  * before may be from before another login that counts on them by now. */
 void host_limit_undo(nsb_box *box, const nsb_step *step)
 {
-	if (!in_scope(box) || nsb_limit_find(step->src)->user || box->scope_before[0] == '\0')
+	if (!in_scope(box) || nsb_limit_find(step->src)->user || box->scope_before == NULL)
 		return;
 	put_back(box->layout.scope_unit, box->scope_before);
-	box->scope_before[0] = '\0';
+	free(box->scope_before);
+	box->scope_before = NULL;
 }
