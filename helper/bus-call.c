@@ -91,6 +91,8 @@ int bus_call(const bus_connection *c, const bus_service *to, const char *call, s
 		told = &own;
 	if (limit > 0)
 		r = sd_bus_call(c->bus, message, (uint64_t)limit * 1000, told, ret_reply);
+	if (sd_bus_error_has_name(told, "org.freedesktop.systemd1.NoSuchUnit"))
+		r = -ESTALE;
 	return r < 0 ? bus_failed(c, to, call, r, told) : 0;
 }
 

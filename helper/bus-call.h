@@ -36,7 +36,7 @@ int bus_failed(const bus_connection *c, const bus_service *to, const char *call,
 int bus_new_call(const bus_connection *c, const bus_service *to, const char *call, sd_bus_message **ret);
 
 /* Sends and waits, at most 2 s and not beyond c->end. `call` is for the sentence; `told` (may be NULL) gets the error
- * by its D-Bus name. */
+ * by its D-Bus name. -ESTALE: systemd has no such unit (any more), a case of its own for whoever undoes. */
 int bus_call(const bus_connection *c, const bus_service *to, const char *call, sd_bus_message *message,
 	     sd_bus_error *told, sd_bus_message **ret_reply);
 

@@ -16,7 +16,7 @@
 #include "common/string-util.h"
 
 #define PROGRAM	 NSB_LIBEXECDIR "/nsbox-bus"
-#define DEADLINE 6000 /* ms: three calls of at most 2 s each */
+#define PATIENCE 6000 /* ms: nsbox-bus gives up by itself after 4.5 s of waiting, with a better sentence */
 
 /* nsbox-bus has an end to what it prints that is far below: 64 devices with their names, 8192 CPUs */
 #define OUTPUT_MAX (1024 * 1024)
@@ -72,6 +72,15 @@ static int read_until(int fd, int64_t deadline, char **ret)
 	return 0;
 }
 
+static int no_answer(int r, nsb_error *error)
+{
+	if (r == -ETIMEDOUT)
+		return nsb_error_set(error, r,
+				     "logind and systemd do not answer in time; look at: systemctl status "
+				     "dbus.service systemd-logind.service");
+	return nsb_error_set(error, r, "nsbox-bus did not answer: %s", strerror(-r));
+}
+
 static int wait_for(pid_t pid, int r, nsb_error *error, char *words)
 {
 	int status = 0;
@@ -82,7 +91,7 @@ static int wait_for(pid_t pid, int r, nsb_error *error, char *words)
 		if (errno != EINTR)
 			return nsb_error_set(error, errno, "cannot wait for nsbox-bus: %s", strerror(errno));
 	if (r < 0)
-		return nsb_error_set(error, r, "nsbox-bus did not answer: %s", strerror(-r));
+		return no_answer(r, error);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		return nsb_error_set(error, ENOENT,
 				     "cannot run " PROGRAM
@@ -91,38 +100,55 @@ static int wait_for(pid_t pid, int r, nsb_error *error, char *words)
 		return nsb_error_set(error, EIO, "nsbox-bus died of signal %d", WTERMSIG(status));
 	words[strcspn(words, "\n")] = '\0';
 	nsb_make_printable(words);
-	if (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == NSB_BUS_NOT_FOUND)
-		return WEXITSTATUS(status);
+	if (WEXITSTATUS(status) == 0)
+		return 0;
+	if (WEXITSTATUS(status) == NSB_BUS_NOT_FOUND)
+		return words[0] == '\0' ? NSB_BUS_NOT_FOUND : nsb_error_set(error, ESTALE, "%s", words);
 	return nsb_error_set(error, EIO, "%s", words[0] != '\0' ? words : "nsbox-bus failed");
 }
 
-int bus_run(char *const arguments[], char **ret_output, nsb_error *error)
+/* Starts it with pipes for what it prints and what it says; their reading ends are the caller's, also after a failure.
+ * By itself: of a function that calls vfork(2) the variables are not safe. Its pid, or negative errno with a sentence.
+ */
+static pid_t start(char *const arguments[], int *ret_output, int *ret_words, nsb_error *error)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 };
-	int64_t deadline = nsb_now() + DEADLINE;
-	NSB_FREE char *output = NULL, *words = NULL;
-	pid_t pid = -1;
-	int r = 0;
+	pid_t pid;
 
-	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
-		r = nsb_error_set(error, errno, "cannot make a pipe: %s", strerror(errno));
-	if (r == 0) {
+	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0) {
+		pid = nsb_error_set(error, errno, "cannot make a pipe: %s", strerror(errno));
+	} else {
 		pid = vfork();
 		if (pid == 0)
 			become_bus(arguments, out[1], err[1]);
 		if (pid < 0)
-			r = nsb_error_set(error, errno, "cannot start nsbox-bus: %s", strerror(errno));
+			pid = nsb_error_set(error, errno, "cannot start nsbox-bus: %s", strerror(errno));
 	}
-	out[1] = nsb_close(out[1]);
-	err[1] = nsb_close(err[1]);
-	if (r == 0) {
-		r = read_until(out[0], deadline, &output);
-		if (r == 0)
-			r = read_until(err[0], deadline, &words);
-		r = wait_for(pid, r, error, words);
-	}
-	nsb_close(out[0]);
-	nsb_close(err[0]);
+	nsb_close(out[1]);
+	nsb_close(err[1]);
+	*ret_output = out[0];
+	*ret_words = err[0];
+	return pid;
+}
+
+int bus_run(char *const arguments[], int64_t deadline, char **ret_output, nsb_error *error)
+{
+	NSB_CLOSE int out = -1;
+	NSB_CLOSE int err = -1;
+	NSB_FREE char *output = NULL, *words = NULL;
+	int64_t now = nsb_now(), end = deadline < now + PATIENCE ? deadline : now + PATIENCE;
+	pid_t pid;
+	int r;
+
+	if (now >= end) /* a call must not be on its way when nobody waits for it any more */
+		return no_answer(-ETIMEDOUT, error);
+	pid = start(arguments, &out, &err, error);
+	if (pid < 0)
+		return pid;
+	r = read_until(out, end, &output);
+	if (r == 0)
+		r = read_until(err, end, &words);
+	r = wait_for(pid, r, error, words);
 	if (ret_output != NULL)
 		*ret_output = nsb_steal_pointer(&output);
 	return r;

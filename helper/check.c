@@ -159,7 +159,7 @@ static int find_scope(nsb_box *box)
 	    nsb_after_prefix(name, "/session-") == NULL)
 		return 0;
 	snprintf(pid, sizeof(pid), "%d", (int)box->session.app_pid);
-	r = bus_run(arguments, &output, &box->error);
+	r = bus_run(arguments, box->deadline, &output, &box->error);
 	if (r < 0)
 		return r;
 	if (r == NSB_BUS_NOT_FOUND)

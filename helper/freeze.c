@@ -40,7 +40,7 @@ static int tell_systemd(const nsb_entry *entry, const char *verb, nsb_error *err
 {
 	const char *slash = strrchr(entry->scope, '/');
 	char *const arguments[] = { (char *)"nsbox-bus", (char *)verb, (char *)(slash != NULL ? slash + 1 : ""), NULL };
-	int r = bus_run(arguments, NULL, error);
+	int r = bus_run(arguments, INT64_MAX, NULL, error);
 
 	return r > 0 ? -EIO : r;
 }

@@ -24,6 +24,7 @@
 #include "helper/steps.h"
 
 #define PROPERTIES_MAX (BUS_ROWS + BUS_DEVICES_MAX) /* of one unit: each limit once, and the lines of io_max */
+#define UNDO_PATIENCE  1500			    /* ms */
 
 static bool in_scope(const nsb_box *box)
 {
@@ -200,7 +201,7 @@ static int set_unit(nsb_box *box, const char *unit, bool user, char **ret_before
 	if (r == -E2BIG)
 		return nsb_error_set(&box->error, r, "more than %d limits for %s", PROPERTIES_MAX, unit);
 	if (r == 0)
-		r = bus_run(c.arguments, &before, &box->error);
+		r = bus_run(c.arguments, box->deadline, &before, &box->error);
 	/* nsbox-bus sets nothing before all lines are written: a text that was cut is of a unit that is as it was, and
 	 * must not be put back */
 	if (before != NULL && before[0] != '\0' && before[strlen(before) - 1] == '\n')
@@ -220,7 +221,15 @@ static int set_by_systemd(nsb_box *box, const nsb_limit *limit)
 	return set_unit(box, limit->user ? slice : box->layout.scope_unit, limit->user, before);
 }
 
-static void put_back(const char *unit, const char *before)
+/* What is left of the helper's time, or a little more: the application, which wants to hear why, waits 2 s longer. */
+static int64_t undo_deadline(const nsb_box *box)
+{
+	int64_t least = nsb_now() + UNDO_PATIENCE;
+
+	return box->deadline > least ? box->deadline : least;
+}
+
+static void put_back(const char *unit, const char *before, int64_t deadline)
 {
 	__attribute__((cleanup(call_done))) call c = { .n = 0 };
 	NSB_FREE char *copy = strdup(before);
@@ -232,8 +241,9 @@ static void put_back(const char *unit, const char *before)
 	     line = strtok_r(NULL, "\n", &save))
 		r = call_add(&c, strdup(line));
 	if (r == 0)
-		r = bus_run(c.arguments, NULL, &error);
-	if (r < 0)
+		r = bus_run(c.arguments, deadline, NULL, &error);
+	/* a session that has ended took its scope along */
+	if (r < 0 && r != -ESTALE)
 		syslog(LOG_WARNING, "the limits of %s were not put back: %s", unit, error.words);
 }
 
@@ -263,7 +273,7 @@ void host_limit_undo(nsb_box *box, const nsb_step *step)
 {
 	if (!in_scope(box) || nsb_limit_find(step->src)->user || box->scope_before == NULL)
 		return;
-	put_back(box->layout.scope_unit, box->scope_before);
+	put_back(box->layout.scope_unit, box->scope_before, undo_deadline(box));
 	free(box->scope_before);
 	box->scope_before = NULL;
 }

@@ -31,7 +31,7 @@
 
 #define EXIT_PROBLEM 1
 #define EXIT_USAGE   2
-#define EXIT_NO	     3
+#define EXIT_NO	     3 /* no session; with words: no such unit */
 
 #define UNIT_NAME_MAX 255 /* systemd's */
 
@@ -348,5 +348,5 @@ int main(int argc, char **argv)
 	r = serve(subcommand, argv + 2, &error);
 	bus_values_done(&wanted);
 	bus_values_done(&present);
-	return r < 0 ? tell(&error, EXIT_PROBLEM) : r;
+	return r < 0 ? tell(&error, r == -ESTALE ? EXIT_NO : EXIT_PROBLEM) : r;
 }

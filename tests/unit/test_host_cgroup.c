@@ -3,6 +3,7 @@
  * The limits of a session's scope and of the user's slice, set by way of nsbox-bus, which is a script here: it writes
  * down how it was called. Linked with --wrap=syslog,--wrap=__syslog_chk.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -198,13 +199,77 @@ static void too_many_limits(void **state)
 	assert_calls("");
 }
 
+/* Three calls that are slow enough, each of them, to be waited for: together they end with the helper's time. */
+static void calls_have_what_is_left(void **state)
+{
+	int64_t begin = nsb_now();
+
+	(void)state;
+	put("delay", "1.2");
+	box.deadline = begin + 2000;
+	assert_int_equal(host_limit(&box, &steps[0]), 0);
+	assert_int_equal(host_limit(&box, &steps[1]), -ETIMEDOUT);
+	assert_true(nsb_now() - begin >= 2000);
+	assert_non_null(strstr(box.error.words, "logind and systemd do not answer in time; look at: systemctl"));
+	/* its lines were there, so it may have been set */
+	put("delay", "0");
+	free(take_calls());
+	host_limit_undo(&box, &steps[1]);
+	assert_calls("set session-1.scope pids_max=max\n");
+	assert_string_equal(said, "");
+	/* nothing is left: not even begun */
+	box.error = (nsb_error){ 0 };
+	assert_int_equal(host_limit(&box, &steps[1]), -ETIMEDOUT);
+	assert_non_null(strstr(box.error.words, "do not answer in time"));
+	assert_calls("");
+}
+
+/* The application waits 2 s longer than the helper. */
+static void undo_ends(void **state)
+{
+	int64_t begin;
+
+	(void)state;
+	assert_int_equal(host_limit(&box, &steps[1]), 0);
+	put("delay", "100");
+	box.deadline = begin = nsb_now();
+	host_limit_undo(&box, &steps[1]);
+	assert_true(nsb_now() - begin < 4000);
+	assert_string_equal(
+		said, "the limits of session-1.scope were not put back: logind and systemd do not answer in time; "
+		      "look at: systemctl status dbus.service systemd-logind.service");
+}
+
+/* The session has ended meanwhile, and its scope with it: nothing to warn of. */
+static void unit_that_is_gone(void **state)
+{
+	(void)state;
+	put("words", "nsbox-bus: Unit session-1.scope not loaded.\n");
+	for (int status = 3; status > 0; status -= 2) {
+		char number[2] = { (char)('0' + status), '\0' };
+
+		put("status", "0");
+		assert_int_equal(host_limit(&box, &steps[1]), 0);
+		put("status", number);
+		host_limit_undo(&box, &steps[1]);
+		assert_string_equal(said, status == 3
+						  ? ""
+						  : "the limits of session-1.scope were not put back: nsbox-bus: Unit "
+						    "session-1.scope not loaded.");
+	}
+	put("status", "3");
+	assert_int_equal(host_limit(&box, &steps[1]), -ESTALE);
+	assert_string_equal(box.error.words, "nsbox-bus: Unit session-1.scope not loaded.");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_base, remove_base)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(set_and_undone),	   TEST(before_of_any_length), TEST(before_without_end),
-		TEST(before_that_was_cut), TEST(too_many_limits),
+		TEST(before_that_was_cut), TEST(too_many_limits),      TEST(calls_have_what_is_left),
+		TEST(undo_ends),	   TEST(unit_that_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
