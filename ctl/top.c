@@ -29,12 +29,19 @@
 #define UNKNOWN	    NSB_USAGE_UNKNOWN /* also: no limit */
 #define UNKNOWN_CPU (-1.0)
 
+/* What is limited both for a box and for all boxes of a user together. */
+typedef enum kind { CPU, MEMORY, PROCESSES, KINDS } kind;
+
+static const char *const keys[KINDS][2] = { [CPU] = { "cpu_max", "user_cpu_max" },
+					    [MEMORY] = { "memory_max", "user_memory_max" },
+					    [PROCESSES] = { "pids_max", "user_pids_max" } };
+
 typedef struct use {
 	const nsb_entry *entry; /* of the same reading */
 	nsb_usage usage;
-	int64_t when;	       /* CLOCK_MONOTONIC microseconds */
-	double cpu, cpu_limit; /* percent of one processor */
-	uint64_t memory_limit, processes_limit;
+	int64_t when; /* CLOCK_MONOTONIC microseconds */
+	double cpu;   /* percent of one processor */
+	uint64_t limits[KINDS], user_limits[KINDS];
 } use;
 
 /* One reading of all boxes. */
@@ -76,13 +83,11 @@ static uint64_t limit_of(const nsb_entry *entry, const char *key, const nsb_mach
 
 static void read_use(const nsb_entry *entry, const nsb_machine *machine, use *ret)
 {
-	uint64_t cpu = limit_of(entry, "cpu_max", machine);
-
-	*ret = (use){ .entry = entry,
-		      .cpu = UNKNOWN_CPU,
-		      .cpu_limit = cpu == UNKNOWN ? UNKNOWN_CPU : (double)cpu / 10000,
-		      .memory_limit = limit_of(entry, "memory_max", machine),
-		      .processes_limit = limit_of(entry, "pids_max", machine) };
+	*ret = (use){ .entry = entry, .cpu = UNKNOWN_CPU };
+	for (int i = 0; i < KINDS; i++) {
+		ret->limits[i] = limit_of(entry, keys[i][0], machine);
+		ret->user_limits[i] = limit_of(entry, keys[i][1], machine);
+	}
 	usage_read(entry, &ret->usage);
 	ret->when = now();
 }
@@ -156,6 +161,11 @@ static json_object *number(uint64_t value)
 	return value != UNKNOWN ? json_object_new_uint64(value) : NULL;
 }
 
+static double to_percent(uint64_t microseconds)
+{
+	return microseconds != UNKNOWN ? (double)microseconds / 10000 : UNKNOWN_CPU;
+}
+
 static json_object *percent(double value)
 {
 	char text[32];
@@ -179,11 +189,14 @@ static json_object *describe(const use *one)
 	json_object_object_add(object, "user", words(one->entry->user));
 	json_object_object_add(object, "profile", words(one->entry->profile));
 	json_object_object_add(object, "cpu_percent", percent(one->cpu));
-	json_object_object_add(object, "cpu_limit_percent", percent(one->cpu_limit));
+	json_object_object_add(object, "cpu_limit_percent", percent(to_percent(one->limits[CPU])));
+	json_object_object_add(object, "user_cpu_limit_percent", percent(to_percent(one->user_limits[CPU])));
 	json_object_object_add(object, "memory", number(one->usage.memory));
-	json_object_object_add(object, "memory_limit", number(one->memory_limit));
+	json_object_object_add(object, "memory_limit", number(one->limits[MEMORY]));
+	json_object_object_add(object, "user_memory_limit", number(one->user_limits[MEMORY]));
 	json_object_object_add(object, "processes", number(one->usage.processes));
-	json_object_object_add(object, "processes_limit", number(one->processes_limit));
+	json_object_object_add(object, "processes_limit", number(one->limits[PROCESSES]));
+	json_object_object_add(object, "user_processes_limit", number(one->user_limits[PROCESSES]));
 	json_object_object_add(object, "process_hits", number(one->usage.process_hits));
 	json_object_object_add(object, "memory_kills", number(one->usage.memory_kills));
 	return object;
@@ -223,8 +236,28 @@ static void put_count(FILE *out, uint64_t count)
 	fprintf(out, "%" PRIu64, count);
 }
 
+static void put_percent(FILE *out, uint64_t microseconds)
+{
+	fprintf(out, "%.4g%%", to_percent(microseconds));
+}
+
+/* "/LIMIT", the smaller one. That of the user's boxes together has a mark: what stands before it is not all that
+ * counts. */
+static void put_limit(FILE *out, const use *one, kind which, void (*put)(FILE *, uint64_t))
+{
+	bool users = one->user_limits[which] < one->limits[which];
+	uint64_t limit = users ? one->user_limits[which] : one->limits[which];
+
+	if (limit == UNKNOWN)
+		return;
+	fputc('/', out);
+	put(out, limit);
+	if (users)
+		fputc('*', out);
+}
+
 /* USED, or USED/LIMIT */
-static void fill_pair(char cell[TABLE_CELL], uint64_t used, uint64_t limit, void (*put)(FILE *, uint64_t))
+static void fill_pair(char cell[TABLE_CELL], uint64_t used, const use *one, kind which, void (*put)(FILE *, uint64_t))
 {
 	FILE *out = fmemopen(cell, TABLE_CELL, "w");
 
@@ -234,30 +267,37 @@ static void fill_pair(char cell[TABLE_CELL], uint64_t used, uint64_t limit, void
 		put(out, used);
 	else
 		fputc('-', out);
-	if (limit != UNKNOWN) {
-		fputc('/', out);
-		put(out, limit);
-	}
+	put_limit(out, one, which, put);
 	fclose(out);
 }
 
 static void fill_cpu(char cell[TABLE_CELL], const use *one)
 {
-	char used[32] = "-", limit[32] = "";
+	FILE *out = fmemopen(cell, TABLE_CELL, "w");
 
+	if (out == NULL)
+		return;
 	if (one->cpu >= 0)
-		snprintf(used, sizeof(used), "%.1f%%", one->cpu);
-	if (one->cpu_limit >= 0)
-		snprintf(limit, sizeof(limit), "/%.4g%%", one->cpu_limit);
-	snprintf(cell, TABLE_CELL, "%.18s%.18s", used, limit);
+		fprintf(out, "%.1f%%", one->cpu);
+	else
+		fputc('-', out);
+	put_limit(out, one, CPU, put_percent);
+	fclose(out);
 }
 
 /* Limits that were run into, of either kind. */
-static uint64_t hits(const nsb_usage *usage)
+static void fill_hits(char cell[TABLE_CELL], const nsb_usage *usage)
 {
-	if (usage->process_hits == UNKNOWN)
-		return usage->memory_kills;
-	return usage->process_hits + (usage->memory_kills != UNKNOWN ? usage->memory_kills : 0);
+	uint64_t hits = usage->process_hits, kills = usage->memory_kills;
+
+	if (hits == UNKNOWN || kills == UNKNOWN)
+		hits = hits == UNKNOWN ? kills : hits;
+	else
+		hits += kills;
+	if (hits == UNKNOWN)
+		table_fill(cell, "");
+	else
+		snprintf(cell, TABLE_CELL, "%" PRIu64, hits);
 }
 
 static int make_table(const reading *r, table *ret)
@@ -272,9 +312,9 @@ static int make_table(const reading *r, table *ret)
 		table_fill(cells[1], one->entry->user);
 		table_fill(cells[2], one->entry->profile);
 		fill_cpu(cells[3], one);
-		fill_pair(cells[4], one->usage.memory, one->memory_limit, put_size);
-		fill_pair(cells[5], one->usage.processes, one->processes_limit, put_count);
-		fill_pair(cells[6], hits(&one->usage), UNKNOWN, put_count);
+		fill_pair(cells[4], one->usage.memory, one, MEMORY, put_size);
+		fill_pair(cells[5], one->usage.processes, one, PROCESSES, put_count);
+		fill_hits(cells[6], &one->usage);
 	}
 	return result;
 }

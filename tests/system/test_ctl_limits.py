@@ -23,8 +23,8 @@ LIBEXEC = "/usr/libexec/nsbox"
 FREEZER = TREES / "freezer/nsbox"
 LIMITS = lib.PROFILE + "pids_max = 30\ncpu_max = 90%\nstop_timeout = 1s\n"
 BUSY = "echo ready; while :; do :; done"
-FIELDS = ["id", "user", "profile", "cpu_percent", "cpu_limit_percent", "memory", "memory_limit", "processes",
-          "processes_limit", "process_hits", "memory_kills"]
+FIELDS = ["id", "user", "profile", "cpu_percent", "cpu_limit_percent", "user_cpu_limit_percent", "memory", "memory_limit",
+          "user_memory_limit", "processes", "processes_limit", "user_processes_limit", "process_hits", "memory_kills"]
 
 
 @pytest.fixture
@@ -126,6 +126,25 @@ def test_top_without_limits(boxed):
         row = top()["alice"]
         assert row["processes_limit"] is row["cpu_limit_percent"] is None and row["processes"] == 3
         assert re.search(r"all      0\.\d%  -       3          0\n", ctl("top", "--once").out)
+
+
+def test_top_user_limits(boxed):
+    """The smaller one is shown, with a mark if it is the user's; programs get both."""
+    for limits, cells, numbers in (
+            ("user_pids_max = 20\nuser_cpu_max = 50%\n", r"/50%\*  -       3/20\*", (90, 50, 30, 20)),
+            ("user_pids_max = 31\nuser_cpu_max = 90%\n", r"/90%  -       3/30", (90, 90, 30, 31))):
+        boxed.nsbox(LIMITS + limits)
+        with running():
+            row = top()["alice"]
+            assert numbers == (row["cpu_limit_percent"], row["user_cpu_limit_percent"], row["processes_limit"],
+                               row["user_processes_limit"])
+            assert row["user_memory_limit"] is None
+            assert re.search(rf"all      \d+\.\d%{cells} +0\n", ctl("top", "--once").out)
+    boxed.nsbox(lib.PROFILE + "pids_max = infinity\nuser_pids_max = 25\n")
+    with running():
+        row = top()["alice"]
+        assert row["processes_limit"] is None and row["user_processes_limit"] == 25
+        assert re.search(r" -       3/25\*      0\n", ctl("top", "--once").out)
 
 
 def test_top_hits(boxed):
