@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* nsboxctl top: what the boxes use of their limits. The CPU's share comes from two readings of the time used. */
 #include <errno.h>
-#include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,48 +12,25 @@
 #include "common/protocol.h"
 #include "common/string-util.h"
 #include "ctl/ask.h"
-#include "ctl/boxes.h"
 #include "ctl/command.h"
 #include "ctl/options.h"
 #include "ctl/screen.h"
-#include "ctl/table.h"
 #include "ctl/tell.h"
+#include "ctl/top.h"
 #include "helper/limits.h"
-#include "helper/usage.h"
 
 #define SAMPLE	 1000 /* ms between the first two readings */
 #define INTERVAL 2000 /* ms between the others */
 
-#define UNKNOWN	    NSB_USAGE_UNKNOWN /* also: no limit */
-#define UNKNOWN_CPU (-1.0)
+static const char *const keys[TOP_KINDS][2] = { [TOP_CPU] = { "cpu_max", "user_cpu_max" },
+						[TOP_MEMORY] = { "memory_max", "user_memory_max" },
+						[TOP_PROCESSES] = { "pids_max", "user_pids_max" } };
 
-/* What is limited both for a box and for all boxes of a user together. */
-typedef enum kind { CPU, MEMORY, PROCESSES, KINDS } kind;
-
-static const char *const keys[KINDS][2] = { [CPU] = { "cpu_max", "user_cpu_max" },
-					    [MEMORY] = { "memory_max", "user_memory_max" },
-					    [PROCESSES] = { "pids_max", "user_pids_max" } };
-
-typedef struct use {
-	const nsb_entry *entry; /* of the same reading */
-	nsb_usage usage;
-	int64_t when; /* CLOCK_MONOTONIC microseconds */
-	double cpu;   /* percent of one processor */
-	uint64_t limits[KINDS], user_limits[KINDS];
-} use;
-
-/* One reading of all boxes. */
-typedef struct reading {
-	boxes list;
-	use *uses; /* largest share of the CPU first */
-	size_t n;
-} reading;
-
-static void reading_done(reading *r)
+static void reading_done(top_reading *r)
 {
 	boxes_done(&r->list);
 	free(r->uses);
-	*r = (reading){ 0 };
+	*r = (top_reading){ 0 };
 }
 
 /* ---- reading ---- */
@@ -81,10 +56,10 @@ static uint64_t limit_of(const nsb_entry *entry, const char *key, const nsb_mach
 	return number;
 }
 
-static void read_use(const nsb_entry *entry, const nsb_machine *machine, use *ret)
+static void read_use(const nsb_entry *entry, const nsb_machine *machine, top_use *ret)
 {
-	*ret = (use){ .entry = entry, .cpu = UNKNOWN_CPU };
-	for (int i = 0; i < KINDS; i++) {
+	*ret = (top_use){ .entry = entry, .cpu = UNKNOWN_CPU };
+	for (int i = 0; i < TOP_KINDS; i++) {
 		ret->limits[i] = limit_of(entry, keys[i][0], machine);
 		ret->user_limits[i] = limit_of(entry, keys[i][1], machine);
 	}
@@ -104,10 +79,10 @@ static bool is_live(const nsb_entry *entry)
 }
 
 /* CPU time of the same box since the reading before. */
-static void set_cpu(use *one, const reading *before)
+static void set_cpu(top_use *one, const top_reading *before)
 {
 	for (size_t i = 0; i < before->n; i++) {
-		const use *other = &before->uses[i];
+		const top_use *other = &before->uses[i];
 
 		if (strcmp(other->entry->id, one->entry->id) != 0)
 			continue;
@@ -121,7 +96,7 @@ static void set_cpu(use *one, const reading *before)
 
 static int larger_first(const void *a, const void *b)
 {
-	const use *one = a, *other = b;
+	const top_use *one = a, *other = b;
 
 	if (one->cpu > other->cpu || one->cpu < other->cpu)
 		return one->cpu > other->cpu ? -1 : 1;
@@ -131,12 +106,12 @@ static int larger_first(const void *a, const void *b)
 }
 
 /* Reads all; `before` (may be empty) is what the shares of the CPU are counted from. */
-static int reading_take(const reading *before, bool quiet, reading *ret, nsb_error *error)
+static int reading_take(const top_reading *before, bool quiet, top_reading *ret, nsb_error *error)
 {
 	nsb_machine machine;
 	int r = limits_machine(&machine, error);
 
-	*ret = (reading){ 0 };
+	*ret = (top_reading){ 0 };
 	if (r == 0)
 		r = boxes_read(&ret->list, quiet, error);
 	if (r < 0)
@@ -154,186 +129,21 @@ static int reading_take(const reading *before, bool quiet, reading *ret, nsb_err
 	return 0;
 }
 
-/* ---- JSON ---- */
+/* ---- once ---- */
 
-static json_object *number(uint64_t value)
-{
-	return value != UNKNOWN ? json_object_new_uint64(value) : NULL;
-}
-
-static double to_percent(uint64_t microseconds)
-{
-	return microseconds != UNKNOWN ? (double)microseconds / 10000 : UNKNOWN_CPU;
-}
-
-static json_object *percent(double value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%.1f", value);
-	return value >= 0 ? json_object_new_double_s(value, text) : NULL;
-}
-
-static json_object *words(const char *text)
-{
-	NSB_FREE char *valid = tell_escape(text, true);
-
-	return valid != NULL ? json_object_new_string(valid) : NULL;
-}
-
-static json_object *describe(const use *one)
-{
-	json_object *object = json_object_new_object();
-
-	json_object_object_add(object, "id", words(one->entry->id));
-	json_object_object_add(object, "user", words(one->entry->user));
-	json_object_object_add(object, "profile", words(one->entry->profile));
-	json_object_object_add(object, "cpu_percent", percent(one->cpu));
-	json_object_object_add(object, "cpu_limit_percent", percent(to_percent(one->limits[CPU])));
-	json_object_object_add(object, "user_cpu_limit_percent", percent(to_percent(one->user_limits[CPU])));
-	json_object_object_add(object, "memory", number(one->usage.memory));
-	json_object_object_add(object, "memory_limit", number(one->limits[MEMORY]));
-	json_object_object_add(object, "user_memory_limit", number(one->user_limits[MEMORY]));
-	json_object_object_add(object, "processes", number(one->usage.processes));
-	json_object_object_add(object, "processes_limit", number(one->limits[PROCESSES]));
-	json_object_object_add(object, "user_processes_limit", number(one->user_limits[PROCESSES]));
-	json_object_object_add(object, "process_hits", number(one->usage.process_hits));
-	json_object_object_add(object, "memory_kills", number(one->usage.memory_kills));
-	return object;
-}
-
-static int print_json(const reading *r)
-{
-	json_object *array = json_object_new_array();
-
-	for (size_t i = 0; i < r->n; i++)
-		json_object_array_add(array, describe(&r->uses[i]));
-	printf("%s\n", json_object_to_json_string_ext(array, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(array);
-	return 0;
-}
-
-/* ---- table ---- */
-
-static const char *const headings[] = { "ID", "USER", "PROFILE", "CPU", "MEMORY", "PROCESSES", "HITS" };
-#define N_COLUMNS (sizeof(headings) / sizeof(headings[0]))
-
-/* 12.3M */
-static void put_size(FILE *out, uint64_t bytes)
-{
-	static const char units[] = "BKMGTPE";
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	/* 1023.96 would be printed as 1024.0 */
-	for (; value >= 1023.95 && unit < sizeof(units) - 2; unit++)
-		value /= 1024;
-	fprintf(out, unit == 0 ? "%.0f%c" : "%.1f%c", value, units[unit]);
-}
-
-static void put_count(FILE *out, uint64_t count)
-{
-	fprintf(out, "%" PRIu64, count);
-}
-
-static void put_percent(FILE *out, uint64_t microseconds)
-{
-	fprintf(out, "%.4g%%", to_percent(microseconds));
-}
-
-/* "/LIMIT", the smaller one. That of the user's boxes together has a mark: what stands before it is not all that
- * counts. */
-static void put_limit(FILE *out, const use *one, kind which, void (*put)(FILE *, uint64_t))
-{
-	bool users = one->user_limits[which] < one->limits[which];
-	uint64_t limit = users ? one->user_limits[which] : one->limits[which];
-
-	if (limit == UNKNOWN)
-		return;
-	fputc('/', out);
-	put(out, limit);
-	if (users)
-		fputc('*', out);
-}
-
-/* USED, or USED/LIMIT */
-static void fill_pair(char cell[TABLE_CELL], uint64_t used, const use *one, kind which, void (*put)(FILE *, uint64_t))
-{
-	FILE *out = fmemopen(cell, TABLE_CELL, "w");
-
-	if (out == NULL)
-		return;
-	if (used != UNKNOWN)
-		put(out, used);
-	else
-		fputc('-', out);
-	put_limit(out, one, which, put);
-	fclose(out);
-}
-
-static void fill_cpu(char cell[TABLE_CELL], const use *one)
-{
-	FILE *out = fmemopen(cell, TABLE_CELL, "w");
-
-	if (out == NULL)
-		return;
-	if (one->cpu >= 0)
-		fprintf(out, "%.1f%%", one->cpu);
-	else
-		fputc('-', out);
-	put_limit(out, one, CPU, put_percent);
-	fclose(out);
-}
-
-/* Limits that were run into, of either kind. */
-static void fill_hits(char cell[TABLE_CELL], const nsb_usage *usage)
-{
-	uint64_t hits = usage->process_hits, kills = usage->memory_kills;
-
-	if (hits == UNKNOWN || kills == UNKNOWN)
-		hits = hits == UNKNOWN ? kills : hits;
-	else
-		hits += kills;
-	if (hits == UNKNOWN)
-		table_fill(cell, "");
-	else
-		snprintf(cell, TABLE_CELL, "%" PRIu64, hits);
-}
-
-static int make_table(const reading *r, table *ret)
-{
-	int result = table_begin(ret, headings, N_COLUMNS, r->n);
-
-	for (size_t i = 0; result == 0 && i < r->n; i++) {
-		const use *one = &r->uses[i];
-		char(*cells)[TABLE_CELL] = table_row(ret);
-
-		table_fill(cells[0], one->entry->id);
-		table_fill(cells[1], one->entry->user);
-		table_fill(cells[2], one->entry->profile);
-		fill_cpu(cells[3], one);
-		fill_pair(cells[4], one->usage.memory, one, MEMORY, put_size);
-		fill_pair(cells[5], one->usage.processes, one, PROCESSES, put_count);
-		fill_hits(cells[6], &one->usage);
-	}
-	return result;
-}
-
-static int print_table(const reading *r)
+static int print_table(const top_reading *r)
 {
 	__attribute__((cleanup(table_done))) table t = { 0 };
-	int result = make_table(r, &t);
+	int result = top_table(r, &t);
 
 	if (result == 0)
 		table_print(stdout, &t, t.n_rows, SIZE_MAX, "\n");
 	return result;
 }
 
-/* ---- once ---- */
-
 static int once(bool json, nsb_error *error)
 {
-	__attribute__((cleanup(reading_done))) reading first = { 0 }, second = { 0 };
+	__attribute__((cleanup(reading_done))) top_reading first = { 0 }, second = { 0 };
 	int r = reading_take(&second, true, &first, error);
 
 	if (r < 0)
@@ -341,20 +151,20 @@ static int once(bool json, nsb_error *error)
 	nanosleep(&(struct timespec){ .tv_sec = SAMPLE / 1000 }, NULL);
 	r = reading_take(&first, false, &second, error);
 	if (r == 0)
-		r = json ? print_json(&second) : print_table(&second);
+		r = json ? top_json(&second) : print_table(&second);
 	return r < 0 ? r : second.list.damaged ? COMMAND_PROBLEM : COMMAND_OK;
 }
 
 /* ---- again and again ---- */
 
 /* As much of the table as fits, with the last line left empty for the cursor. */
-static int draw(const reading *r)
+static int draw(const top_reading *r)
 {
 	__attribute__((cleanup(table_done))) table t = { 0 };
 	NSB_FREE char *text = NULL;
 	size_t size, lines, columns, shown;
 	FILE *out = open_memstream(&text, &size);
-	int result = make_table(r, &t);
+	int result = top_table(r, &t);
 
 	if (out == NULL || result < 0) {
 		if (out != NULL)
@@ -373,7 +183,7 @@ static int draw(const reading *r)
 }
 
 /* Shows one reading until it is time for the next. */
-static screen_event show(screen *s, const reading *r, int64_t deadline, int *ret_signal)
+static screen_event show(screen *s, const top_reading *r, int64_t deadline, int *ret_signal)
 {
 	screen_event event;
 
@@ -387,13 +197,13 @@ static screen_event show(screen *s, const reading *r, int64_t deadline, int *ret
 
 static int watch(nsb_error *error)
 {
-	__attribute__((cleanup(reading_done))) reading last = { 0 };
+	__attribute__((cleanup(reading_done))) top_reading last = { 0 };
 	screen_event event = SCREEN_TIME;
 	screen s;
 	int number = 0, r = screen_open(&s, error);
 
 	for (int64_t wait = SAMPLE; r == 0 && event == SCREEN_TIME; wait = INTERVAL) {
-		reading next;
+		top_reading next;
 
 		r = reading_take(&last, true, &next, error);
 		reading_done(&last);
