@@ -29,6 +29,8 @@
 #define PATIENCE      10 /* seconds for syslog and terminals together */
 #define LAST_PATIENCE 2	 /* the same for the last words, for which the end of the box waits */
 
+#define GROUP sizeof(((nsb_entry *)NULL)->scope) /* the path of a group, as an entry has it */
+
 /* ---- what is said ---- */
 
 /* Room that is left below a limit of processes; UINT64_MAX without one. */
@@ -45,18 +47,25 @@ static uint64_t room(const char *group, const char *limit)
 	return now < max ? max - now : 0;
 }
 
+/* The box's group, and that of the user's boxes above it. */
+static const char *find_groups(const nsb_entry *entry, char above[GROUP])
+{
+	const char *group = entry->scope[0] != '\0' ? entry->scope : entry->cgroups[0];
+	const char *slash = strrchr(group, '/');
+
+	snprintf(above, GROUP, "%.*s", slash != NULL ? (int)(slash - group) : 0, group);
+	return group;
+}
+
 /* The limit that was hit is the one with less room: older kernels count a failed fork in the box's group even if the
  * user's above it was full. */
 static void tell_processes(const nsb_entry *entry, char *words, size_t size)
 {
-	const char *group = entry->scope[0] != '\0' ? entry->scope : entry->cgroups[0];
+	char above[GROUP];
+	const char *group = find_groups(entry, above);
 	const char *own = usage_limit(entry, "pids_max"), *all = usage_limit(entry, "user_pids_max");
-	NSB_FREE char *above = strdup(group);
-	char *slash = above != NULL ? strrchr(above, '/') : NULL;
 
-	if (slash != NULL)
-		*slash = '\0';
-	if (all != NULL && above != NULL && room(above, all) < room(group, own))
+	if (all != NULL && room(above, all) < room(group, own))
 		snprintf(words, size, "process limit %s of all your sessions reached", all);
 	else
 		snprintf(words, size, "process limit %s reached", own != NULL ? own : all != NULL ? all : "?");
@@ -79,19 +88,33 @@ static void format_size(const char *limit, char *buffer, size_t size)
 		snprintf(buffer, size, "%" PRIu64 "%c", bytes, units[unit]);
 }
 
+/*
+ * The kernel counts "oom" in the group whose limit was reached and in those above it, "oom_kill" in the group of the
+ * process (and above): where "oom" never happened, the limit is not to blame. Version 1 does not count it, kernels
+ * before 5.2 not for the user's group alone (cgroup-v2.rst, memory.events.local): then it may have been either.
+ */
 static void tell_memory(const nsb_entry *entry, char *words, size_t size)
 {
+	char above[GROUP], one[32] = "?", sum[32];
+	const char *group = find_groups(entry, above);
 	const char *own = usage_limit(entry, "memory_max"), *all = usage_limit(entry, "user_memory_max");
-	char one[32] = "?", sum[32];
+	bool own_hit = usage_count(group, "memory.events", "oom") != 0;
+	bool all_hit = all != NULL && usage_count(above, "memory.events.local", "oom") != 0;
 
 	if (own != NULL)
 		format_size(own, one, sizeof(one));
 	if (all != NULL)
 		format_size(all, sum, sizeof(sum));
-	/* which of the two it was the counter does not tell */
-	snprintf(words, size, "memory limit %s%s%s%s reached, a process was killed",
-		 own != NULL || all == NULL ? one : "", own != NULL && all != NULL ? " or " : "",
-		 all != NULL ? sum : "", all != NULL ? " of all your sessions" : "");
+	if (own_hit || all_hit) {
+		bool tell_own = own_hit && (own != NULL || !all_hit), tell_all = all_hit;
+
+		snprintf(words, size, "memory limit %s%s%s%s reached, a process was killed", tell_own ? one : "",
+			 tell_own && tell_all ? " or " : "", tell_all ? sum : "",
+			 tell_all ? " of all your sessions" : "");
+	} else if (usage_count(group, "memory.events", "oom_kill") != 0) {
+		snprintf(words, size, "memory ran out, though no limit of yours was reached: a process was killed");
+	}
+	/* else it was in another box of the user, by the limit of that: not this session's business */
 }
 
 static void tell_runtime(const nsb_entry *entry, char *words, size_t size)
@@ -218,7 +241,7 @@ static int tell(const char *id, const char *what)
 		if (strcmp(notices[i].what, what) == 0)
 			notices[i].tell(entry, words, sizeof(words));
 	if (words[0] == '\0')
-		return 2;
+		return 2; /* nothing to say */
 	syslog(LOG_NOTICE, "box %s of %s (%s, profile %s): %s", id, entry->user, entry->service, entry->profile, words);
 	if (brought_terminal(entry))
 		tell_own_terminal(entry, words);

@@ -64,6 +64,16 @@ static void read_group(const char *directory, nsb_usage *usage)
 	}
 }
 
+uint64_t usage_count(const char *directory, const char *file, const char *word)
+{
+	NSB_CLOSE int group = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char text[4096];
+
+	if (group < 0 || nsb_read_text_at(group, file, text, sizeof(text)) < 0)
+		return NSB_USAGE_UNKNOWN;
+	return find_number(text, word);
+}
+
 void usage_read(const nsb_entry *entry, nsb_usage *ret)
 {
 	memset(ret, 0xff, sizeof(*ret));

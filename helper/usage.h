@@ -22,6 +22,9 @@ typedef struct nsb_usage {
 /* Reads what there is; everything else is NSB_USAGE_UNKNOWN. */
 void usage_read(const nsb_entry *entry, nsb_usage *ret);
 
+/* One number of a group's file ("memory.events"): behind `word` at the beginning of a line, or NSB_USAGE_UNKNOWN. */
+uint64_t usage_count(const char *directory, const char *file, const char *word);
+
 /* The value of one limit as it was set ("256"), or NULL: a pointer into the entry. */
 const char *usage_limit(const nsb_entry *entry, const char *key);
 

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """nsboxctl, and boxes made by it."""
 import contextlib
+import fcntl
 import json
+import pathlib
+import re
+import shutil
 import subprocess
 
 from . import host
@@ -46,3 +50,24 @@ def running(*words, script="echo ready; exec cat", user="alice"):
             process.wait()
             process.stdout.close()
             process.stderr.close()
+
+
+@contextlib.contextmanager
+def invented(group, *limits):
+    """An entry `aaaaaaaaaa` like that of a box of alice's that has ended, held by this process, whose group is this directory:
+    what memory looks like is told by no tree of the tests' host."""
+    with running():
+        text = pathlib.Path(BOXES, box(user="alice")["id"], "state").read_text()
+    text = re.sub(r"^(cgroups|limits) .*\n", "", text, flags=re.M)
+    text = re.sub(r"^id .*", "id aaaaaaaaaa", text, flags=re.M)
+    text = text.replace("\nscope ", f"\ncgroups {group}\nscope ")
+    text = text.replace("\nend\n", "".join(f"\nlimits {limit}" for limit in limits) + "\nend\n")
+    directory = pathlib.Path(BOXES, "aaaaaaaaaa")
+    directory.mkdir(0o700)
+    try:
+        (directory / "state").write_text(text)
+        with open(directory / "lock", "w", encoding="ascii") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            yield
+    finally:
+        shutil.rmtree(directory)

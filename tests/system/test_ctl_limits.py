@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # alone: a loop must get more than half a processor
 """nsboxctl top, freeze and thaw, with control groups version 1."""
-import fcntl
 import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import termios
@@ -156,21 +154,9 @@ def test_top_hits(boxed):
 
 @pytest.fixture
 def invented(boxed, tmp_path):
-    """An entry that this process holds, whose group is the directory `tmp_path`: what memory looks like is told by no tree
-    of the tests' host."""
-    with running():
-        one = box(user="alice")
-        text = pathlib.Path(lib.BOXES, one["id"], "state").read_text().replace(one["id"], "aaaaaaaaaa")
-    text = re.sub(r"^(cgroups|limits) .*\n", "", text, flags=re.M)
-    directory = pathlib.Path(lib.BOXES, "aaaaaaaaaa")
-    directory.mkdir(0o700)
-    text = text.replace("\nscope ", f"\ncgroups {tmp_path}\nscope ")
-    text = text.replace("\nend\n", "\nlimits memory_max 50%\nlimits cpu_max 125000\nend\n")
-    (directory / "state").write_text(text)
-    with open(directory / "lock", "w", encoding="ascii") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
+    """The group of a box with these limits is the directory `tmp_path`."""
+    with lib.invented(tmp_path, "memory_max 50%", "cpu_max 125000"):
         yield tmp_path
-    shutil.rmtree(directory)
 
 
 @pytest.mark.parametrize("size, words", [(0, "0B"), (1023, "1023B"), (1024, "1.0K"), (12_897_485, "12.3M"),

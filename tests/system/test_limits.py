@@ -14,7 +14,7 @@ import time
 import pexpect
 import pytest
 
-from lib import host, syslog
+from lib import ctl, host, syslog
 from lib.refusal import BOXED, boxed, refused, su
 
 TREES = pathlib.Path("/sys/fs/cgroup")
@@ -332,6 +332,46 @@ def test_notice_reaches_no_other_terminal(conf, sshd, baseline):
     other.sendline("")
     finish(other)
     assert "nsbox:" not in other.before
+
+
+OWN, ALL = "memory_max 1073741824", "user_memory_max 2147483648"
+KILLED = "a process was killed"
+
+
+@pytest.mark.parametrize("limits, own, kills, others, words", [
+    ([OWN, ALL], 3, 1, 0, f"memory limit 1G reached, {KILLED}"),
+    ([OWN, ALL], 0, 1, 2, f"memory limit 2G of all your sessions reached, {KILLED}"),
+    ([OWN, ALL], 0, 0, 2, f"memory limit 2G of all your sessions reached, {KILLED}"),
+    ([OWN, ALL], 1, 1, 1, f"memory limit 1G or 2G of all your sessions reached, {KILLED}"),
+    ([OWN, ALL], 0, 1, None, f"memory limit 2G of all your sessions reached, {KILLED}"),
+    ([OWN, ALL], None, 1, None, f"memory limit 1G or 2G of all your sessions reached, {KILLED}"),
+    ([OWN, ALL], 0, 1, 0, f"memory ran out, though no limit of yours was reached: {KILLED}"),
+    ([OWN, ALL], 0, 0, 0, None),
+    ([OWN], 1, 1, 7, f"memory limit 1G reached, {KILLED}"),
+    ([OWN], 0, 1, 7, f"memory ran out, though no limit of yours was reached: {KILLED}"),
+    ([OWN], None, 1, None, f"memory limit 1G reached, {KILLED}"),
+    ([ALL], 0, 1, 7, f"memory limit 2G of all your sessions reached, {KILLED}"),
+    ([ALL], None, 1, None, f"memory limit 2G of all your sessions reached, {KILLED}"),
+])
+def test_notice_of_memory(conf, baseline, tmp_path, limits, own, kills, others, words):
+    """It names the limit that was reached, as far as the counters can tell: how often the box's own limit was, how many of
+    its processes were killed, how often that of all boxes was. Not told by version 1, the last not by old kernels. What
+    happened in another box by its own limit is no news here."""
+    conf.nsbox(BOXED)
+    group = tmp_path / "box"
+    group.mkdir()
+    if own is not None:
+        (group / "memory.events").write_text(f"low 0\nhigh 0\nmax 9\noom {own}\noom_kill {kills}\noom_group_kill 0\n")
+    if others is not None:
+        (tmp_path / "memory.events.local").write_text(f"low 0\nmax 9\noom {others}\noom_kill 0\n")
+    since = syslog.mark()
+    with ctl.invented(group, *limits):
+        for what in ("oom_kill", "runtime"):  # the second is told at once, so that the first has been
+            assert host.run("/usr/libexec/nsbox/nsbox-helper", "notice", "aaaaaaaaaa", what).rc == 0
+            host.wait_until(lambda: not host.find(argument="aaaaaaaaaa"), what="it is told")
+    syslog.wait_for("box aaaaaaaaaa .* is over", since)
+    told = [line.split("profile all): ")[1] for line in syslog.matching("box aaaaaaaaaa of alice", since)]
+    assert told == [words, "the session's time (runtime_max) is over, it ends now"][words is None:]
 
 
 def notice_holds(box):
