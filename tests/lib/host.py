@@ -4,6 +4,7 @@ import collections
 import math
 import os
 import pathlib
+import re
 import subprocess
 import time
 
@@ -163,9 +164,13 @@ def descriptors(pid):
 def cgroup(pid, controller="pids"):
     """The path of the process in the tree that has the controller: a v1 tree if there is one, else (and for '') the
     unified one."""
+    return cgroup_in(read(f"/proc/{pid}/cgroup", "") or "", controller)
+
+
+def cgroup_in(text, controller="pids"):
+    """The same from what a process has printed of its /proc/self/cgroup, other lines around it."""
     unified = None
-    for line in (read(f"/proc/{pid}/cgroup", "") or "").splitlines():
-        number, names, path = line.split(":", 2)
+    for number, names, path in re.findall(r"^(\d+):([^:\n]*):(.*)$", text, re.M):
         if controller in names.split(","):
             return path
         if number == "0":
