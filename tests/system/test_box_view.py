@@ -471,7 +471,10 @@ show(results)
     finally:
         marker.unlink()
     assert [seen[path] for path in ("/run", "/sys", "/dev", "/proc")] == [0, 0, 0, 0]
-    assert seen["again"] == ["EINVAL"] * 4 and seen["left"] == []
+    assert seen["again"] == ["EINVAL"] * 4
+    # The root's own file system may have nodes there, as Debian's images have.
+    own = host.run("unshare", "--mount", "sh", "-c", "mount --bind / /mnt && test -e /mnt/dev/null").rc == 0
+    assert seen["left"] == (["/dev/null"] if own else [])
 
 
 def test_user_cannot_uncover_tmp(boxed, sshd, baseline):
