@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ways out by /proc, ptrace(2), chroot(2), mounts and the IPC of the kernel."""
+import math
 import os
 import pathlib
 import re
@@ -10,11 +11,11 @@ import threading
 import pytest
 
 from attacks import PLACE, as_user, boxes, make_root, mount_namespace, picture, start, stop, su, tool
+from attacks.limits import seconds
 from lib import host
 
 ROOT = "/srv/box"
 MARKER = "/run/host-only"  # is on the host, and in no box
-SECONDS = f"{3 * host.PATIENCE:.0f}"
 
 
 @pytest.fixture
@@ -66,6 +67,11 @@ class Traffic:
             assert result.rc == 0 and "mnt:[" in result.out and mount_namespace() not in result.out, result
 
 
+def in_traffic(sshd):
+    """How many seconds an attack has to last that meets a dozen of these logins."""
+    return math.ceil(max(3, 6 * seconds(lambda: sshd.ssh("bob", "true"))))
+
+
 def prey(lines):
     """What peek should not have got: processes of others, and those that are not dumpable whoever owns them."""
     return [line for line in lines if line.startswith("foreign") or line.split()[1].startswith("nsbox") or
@@ -75,9 +81,9 @@ def prey(lines):
 def test_peek_from_inside(conf, sshd, baseline):
     """Line 9. A loop over every file of /proc and PTRACE_SEIZE in a box, while others log in and its own user opens channels:
     it gets at its user's own processes and at nothing else, and sees no more than those."""
-    peek = tool("peek")
+    peek, lasts = tool("peek"), in_traffic(sshd)
     with sshd.master("alice") as opts:
-        process = start(*sshd.command("alice", f"sleep 30 & {peek} {SECONDS}; kill $!", opts=opts))
+        process = start(*sshd.command("alice", f"sleep {10 * lasts} & {peek} {lasts}; kill $!", opts=opts))
         with Traffic(sshd):
             while process.poll() is None:
                 assert sshd.ssh("alice", "true", opts=opts).rc == 0
@@ -90,10 +96,11 @@ def test_peek_from_inside(conf, sshd, baseline):
 def test_peek_from_outside(conf, sshd, baseline):
     """Line 9. The same by an unboxed accomplice of the same uid: he gets at her own boxed processes, which the kernel allows
     (SECURITY.md says so), and never at helper, builder, PID 1, monitor, guard, or an application that is joining."""
-    with sshd.session("alice", "sleep 60"):
-        process = start(tool("peek"), SECONDS, **as_user("alice"))
+    lasts = in_traffic(sshd)
+    with sshd.session("alice", f"sleep {10 * lasts}"):
+        process = start(tool("peek"), str(lasts), **as_user("alice"))
         with Traffic(sshd):
-            process.wait(30 * host.PATIENCE)
+            process.wait(10 * lasts)
         lines = process.stdout.read().decode().splitlines()
         stop(process)
     assert "own sleep PTRACE_SEIZE" in lines
