@@ -96,8 +96,8 @@ def boxes():
 
 
 def start(*command, ready=b"ready", **options):
-    """A program that says `ready` in a line before it goes on. The caller ends it."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+    """A program that says `ready` in a line before it goes on. The caller ends it, at the latest its test."""
+    process = host.end_with_test(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options))
     line = process.stdout.readline()
     if line.strip() != ready:
         process.kill()

@@ -16,6 +16,7 @@ NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 PATIENCE = float(os.environ.get("NSBOX_PATIENCE", "1"))
 
 _terminals = []
+_processes = []
 
 Result = collections.namedtuple("Result", "rc out err")
 
@@ -62,10 +63,21 @@ def spawn(*command, timeout=20, dimensions=(24, 160), **options):
     return child
 
 
+def end_with_test(process):
+    """Returns the Popen; a test that fails before it has ended it leaves no fork bomb to the next."""
+    _processes.append(process)
+    return process
+
+
 def close_terminals():
-    """Ends what spawn() made and a failed test left."""
+    """Ends what spawn() made, or end_with_test() was told of, and a failed test left."""
     while _terminals:
         _terminals.pop().close(force=True)
+    while _processes:
+        process = _processes.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait(10 * PATIENCE)
 
 
 def read(path, default=None):
