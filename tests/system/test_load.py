@@ -84,7 +84,7 @@ def test_many_live_boxes(boxed, sshd, baseline):
         for session in sessions:
             session.stdin.close()
         for session in sessions:
-            session.wait(20)
+            session.wait(20 * host.PATIENCE)
             session.stdout.close()
             session.stderr.close()
     host.wait_until(lambda: not host.find("nsbox-init"), what="all boxes have ended")
@@ -126,7 +126,7 @@ def test_three_hundred_boxes(boxed, sshd, baseline, capsys):
         for session in sessions:
             session.stdin.close()
         for session in sessions:
-            session.wait(60)
+            session.wait(60 * host.PATIENCE)
             session.stdout.close()
             session.stderr.close()
     host.wait_until(lambda: listed() == [], timeout=30, what="all boxes have ended")
@@ -139,7 +139,7 @@ def test_clients_that_vanish_at_once(boxed, sshd, baseline):
         for position, client in enumerate(clients):
             # from the key exchange to the running command: the moments of the kill are spread over the login
             try:
-                client.wait(0.02 * position + 0.005 * round_number)
+                client.wait((0.02 * position + 0.005 * round_number) * host.PATIENCE)
             except subprocess.TimeoutExpired:
                 pass
             client.kill()
