@@ -107,6 +107,6 @@ def start(*command, ready=b"ready", **options):
 
 def stop(process):
     process.kill()
-    process.wait(10)
+    process.wait(10 * host.PATIENCE)
     for stream in (process.stdin, process.stdout):
         stream.close()

@@ -44,7 +44,7 @@ def running(*words, script="echo ready; exec cat", user="alice"):
     finally:
         process.stdin.close()
         try:
-            process.wait(10)
+            process.wait(10 * host.PATIENCE)
         finally:
             process.kill()
             process.wait()

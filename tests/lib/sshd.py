@@ -48,7 +48,7 @@ def x_server(number=7):
         yield f":{number}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(10 * host.PATIENCE)
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def agent(identity):
             yield {"SSH_AUTH_SOCK": path}
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(10 * host.PATIENCE)
 
 
 class Client:
@@ -119,7 +119,7 @@ Host *
         finally:
             process.stdin.close()
             process.terminate()
-            process.wait(10)
+            process.wait(10 * host.PATIENCE)
             process.stdout.close()
             process.stderr.close()
 
@@ -229,7 +229,7 @@ KexAlgorithms curve25519-sha256
         """Ends the listener. Sessions live on, as they do with the real one."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(10)
+            self.process.wait(10 * host.PATIENCE)
         if self.process:
             self.process.stderr.close()
         self.process = None

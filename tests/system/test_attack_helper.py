@@ -112,7 +112,7 @@ def test_resident_programs_by_hand(conf, baseline, program, who):
             assert 0 <= result.rc < 126 and boxes() == before and len(before) == 1, (words, result)
     finally:
         with_box.stdin.close()
-        with_box.wait(5)
+        with_box.wait(5 * host.PATIENCE)
         with_box.stdout.close()
 
 
@@ -133,7 +133,7 @@ def test_life_box_cannot_be_ended_by_name(conf, baseline):
         assert host.alive(int(entry["init"].split()[0]))
     finally:
         session.stdin.close()
-        session.wait(5)
+        session.wait(5 * host.PATIENCE)
         session.stdout.close()
 
 
@@ -290,7 +290,7 @@ def test_callers_state(conf, baseline):
         assert int(host.status(monitor)["SigIgn"], 16) & ~(1 << 12 | 1 << 24) == 0
     finally:
         session.kill()
-        session.wait(5)
+        session.wait(5 * host.PATIENCE)
         session.stdin.close()
         session.stdout.close()
 
@@ -347,7 +347,7 @@ def test_users_lock_on_utmp(conf, baseline, sshd):
         try:
             began = time.monotonic()
             result = sshd.ssh("alice", INSIDE)
-            assert never_outside(result.out) == 1 and time.monotonic() - began < 4, result
+            assert never_outside(result.out) == 1 and time.monotonic() - began < 4 * host.PATIENCE, result
             host.wait_until(lambda: not boxes(), timeout=5)
         finally:
             stop(holder)

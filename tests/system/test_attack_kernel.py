@@ -120,7 +120,7 @@ def test_join_by_an_outsider(conf, baseline):
                 assert result.rc != 0, (pid, words)
     finally:
         session.stdin.close()
-        session.wait(5)
+        session.wait(5 * host.PATIENCE)
         session.stdout.close()
 
 
@@ -200,7 +200,7 @@ def test_ipc_of_another_box(conf, baseline):
     finally:
         first.stdin.write(b"\n")
         first.stdin.close()
-        first.wait(5)
+        first.wait(5 * host.PATIENCE)
         first.stdout.close()
 
 
@@ -251,7 +251,7 @@ def test_mounts_of_root_stay_inside(conf, baseline):
         assert host.read(f"/proc/{inside}/mountinfo") == before
     finally:
         session.stdin.close()
-        session.wait(5)
+        session.wait(5 * host.PATIENCE)
         session.stdout.close()
 
 

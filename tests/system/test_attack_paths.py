@@ -228,7 +228,7 @@ def test_fifo_below_home(conf, baseline, home, profile, path):
     conf.nsbox(f"[profile all]\nusers = *\n{profile}\n")
     began = time.monotonic()
     harmless(su("alice", "readlink /proc/self/ns/mnt", timeout=10))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 2 * host.PATIENCE
 
 
 @pytest.mark.parametrize("root", ["host", ROOT])
@@ -243,7 +243,7 @@ def test_fifo_as_home(places, baseline, root):
             for words in (["alice"], ["-", "alice"]):
                 began = time.monotonic()
                 harmless(host.run("su", *words, "-c", "readlink /proc/self/ns/mnt", timeout=10))
-                assert time.monotonic() - began < 2
+                assert time.monotonic() - began < 2 * host.PATIENCE
     finally:
         host.run("rm", "-r", "/home/shared", check=True)
 
@@ -278,7 +278,7 @@ def test_credential_cache(conf, baseline, home, make, taken):
     try:
         began = time.monotonic()
         result = su("alice", f"readlink /proc/self/ns/mnt; cat {path} 2>/dev/null; id -u >/tmp/works", timeout=10)
-        assert harmless(result) and time.monotonic() - began < 2
+        assert harmless(result) and time.monotonic() - began < 2 * host.PATIENCE
         assert ("not null" in result.out) == taken and "root:" not in result.out
     finally:
         host.run("rm", "-rf", path, check=True)
@@ -306,7 +306,7 @@ def test_fifo_in_home_over_ssh(conf, baseline, sshd, home, name):
     give(home / name)
     began = time.monotonic()
     harmless(sshd.ssh("alice", "readlink /proc/self/ns/mnt", timeout=10))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 2 * host.PATIENCE
 
 
 # -- line 5: names made in advance --

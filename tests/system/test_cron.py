@@ -47,7 +47,7 @@ class Cron:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
+        self.process.wait(10 * host.PATIENCE)
 
 
 @pytest.fixture

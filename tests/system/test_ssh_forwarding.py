@@ -130,7 +130,7 @@ def box_server(sshd, user, where, opts):
 def close(process):
     """Ends a client that popen() started, in order."""
     process.stdin.close()
-    process.wait(10)
+    process.wait(10 * host.PATIENCE)
     process.stdout.close()
     process.stderr.close()
 
@@ -325,7 +325,7 @@ def one_client(display):
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(10 * host.PATIENCE)
         process.stdin.close()
 
 

@@ -173,7 +173,7 @@ def test_terminated_su(everybody, baseline):
     process = subprocess.Popen(["su", "alice", "-c", "echo up; exec sleep 1000"], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"up\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) != 0
+    assert process.wait(10 * host.PATIENCE) != 0
     process.stdout.close()
     host.wait_until(lambda: not host.find("sleep", "1000"), timeout=3)
 

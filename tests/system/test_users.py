@@ -226,7 +226,7 @@ def test_autofs(boxed, conf, sshd, baseline):
         assert result.out == "text\n", result
     finally:
         daemon.terminate()
-        daemon.wait(20)
+        daemon.wait(20 * host.PATIENCE)
     shutil.rmtree("/srv/export")
     host.run("rmdir", "-p", "/net/homes")
 
@@ -253,7 +253,7 @@ def test_crontab(boxed, conf, sshd, baseline, variant):
             assert (job == own_namespace()) == (variant == "none") and job != box
         finally:
             cron.terminate()
-            cron.wait(10)
+            cron.wait(10 * host.PATIENCE)
             found.unlink(missing_ok=True)
             assert sshd.ssh("alice", "crontab -r", opts=opts).rc == 0 and not spool.exists()
 
@@ -276,7 +276,7 @@ def test_at(boxed, conf, sshd, baseline, variant):
         host.wait_until(lambda: not host.run("atq").out, what="the queue is empty")
     finally:
         daemon.terminate()
-        daemon.wait(10)
+        daemon.wait(10 * host.PATIENCE)
         found.unlink(missing_ok=True)
         for job in host.run("atq").out.splitlines():
             host.run("atrm", job.split()[0])
