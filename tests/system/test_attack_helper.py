@@ -13,6 +13,7 @@ import pytest
 
 from attacks import (DEADLINE, HELPER, OPEN_TO_ALL, PLACE, as_user, boxes, mount_namespace, picture, shared_tool, start, stop,
                      su, tool)
+from attacks.limits import seconds
 from lib import baseline as baseline_module
 from lib import host, syslog
 
@@ -229,9 +230,10 @@ def test_keys_during_open(conf, baseline, key):
     child.sendline("stty -echo; ulimit -c 0")
     child.expect("shell> ")
     text = ""
+    usual = seconds(lambda: su("bob", INSIDE))
     for number in range(host.count(100, 12)):
         child.sendline(f"su bob -c '{INSIDE}'; echo done$((1+1))")
-        time.sleep(number % 12 * 0.003)
+        time.sleep(number % 12 * usual / 8)
         child.send(key)
         # stopped: wake it, so that the next round finds a shell without jobs
         child.sendline("kill -CONT %% 2>/dev/null; fg 2>/dev/null; wait; echo next$((1+1))")
