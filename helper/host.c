@@ -161,6 +161,6 @@ int host_record(nsb_box *box, const nsb_step *step)
 void host_record_close(nsb_box *box, const nsb_step *step)
 {
 	(void)step;
-	utmp_record_close(&box->entry, box->session.app_pid);
+	utmp_record_close(&box->entry, box->session.app_pid, UTMP_PATIENCE);
 	box->entry.ut_id[0] = '\0';
 }

@@ -119,7 +119,7 @@ int teardown_box(int boxes, const char *id, int init, bool ask, int patience, ns
 	gone = end_init(init, patience);
 	usage_read(&entry, &usage);
 	complete(&usage, &earlier);
-	if (utmp_record_close(&entry, entry.members[0].pid) < 0)
+	if (utmp_record_close(&entry, entry.members[0].pid, patience > 0 ? UTMP_PATIENCE_ALONE : UTMP_PATIENCE) < 0)
 		syslog(LOG_WARNING, "box %s: the utmp record was not closed", id);
 	entry.ut_id[0] = '\0';
 	for (size_t i = 0; i < entry.n_cgroups; i++)

@@ -18,8 +18,7 @@
 #include "common/fd-util.h"
 #include "common/protocol.h"
 
-#define ID_SIZE	 4
-#define PATIENCE 1000 /* ms */
+#define ID_SIZE 4
 
 /* Records are found by ut_id, so it must belong to one login only. A character set of 64: 16 million ids. */
 static void make_id(char id[ID_SIZE + 1], uint64_t seed)
@@ -64,9 +63,9 @@ static void fill(struct utmpx *record, const nsb_entry *entry, pid_t app)
 }
 
 /* Everybody who can read utmp or wtmp can hold a read lock on it, and the C library waits 10 s for such a lock: long
- * enough to make every login miss its deadline. So the writing is done by a child that is given PATIENCE and no more.
- */
-static int write_record(const struct utmpx *record)
+ * enough to make every login miss its deadline. So the writing is done by a child that is given `patience` and no
+ * more. */
+static int write_record(const struct utmpx *record, int patience)
 {
 	pid_t helper = getpid();
 	pid_t writer = fork();
@@ -88,7 +87,7 @@ static int write_record(const struct utmpx *record)
 		_exit(0);
 	}
 	pidfd = (int)syscall(SYS_pidfd_open, writer, 0);
-	if (pidfd < 0 || nsb_wait_readable(pidfd, nsb_now() + PATIENCE) < 0)
+	if (pidfd < 0 || nsb_wait_readable(pidfd, nsb_now() + patience) < 0)
 		kill(writer, SIGKILL);
 	if (waitpid(writer, &status, 0) < 0)
 		return -errno;
@@ -121,10 +120,10 @@ int utmp_record_open(const nsb_entry *entry, pid_t app)
 	memcpy(record.ut_user, entry->user, strnlen(entry->user, sizeof(record.ut_user)));
 	memcpy(record.ut_host, entry->rhost, strnlen(entry->rhost, sizeof(record.ut_host)));
 	fill_address(&record, entry->rhost);
-	return write_record(&record);
+	return write_record(&record, UTMP_PATIENCE);
 }
 
-int utmp_record_close(const nsb_entry *entry, pid_t app)
+int utmp_record_close(const nsb_entry *entry, pid_t app, int patience)
 {
 	struct utmpx record;
 
@@ -132,5 +131,5 @@ int utmp_record_close(const nsb_entry *entry, pid_t app)
 		return 0;
 	fill(&record, entry, app);
 	record.ut_type = DEAD_PROCESS;
-	return write_record(&record);
+	return write_record(&record, patience);
 }

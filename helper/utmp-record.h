@@ -5,6 +5,9 @@
 
 #include "common/registry.h"
 
+#define UTMP_PATIENCE	    1000 /* ms for a lock on the files while a login waits, which has a deadline */
+#define UTMP_PATIENCE_ALONE 3000 /* ms while nobody waits: many boxes that end together take turns */
+
 /* Chooses entry->ut_id, which no other record has; "" on a host without utmp file. To be written to the registry before
  * the record is: whoever cleans after a crash must find it. */
 void utmp_record_choose(nsb_entry *entry, pid_t app);
@@ -13,7 +16,7 @@ void utmp_record_choose(nsb_entry *entry, pid_t app);
  * -ETIMEDOUT if somebody holds the files locked: the record may be there or not, so it is to be closed all the same. */
 int utmp_record_open(const nsb_entry *entry, pid_t app);
 
-/* Closes the record of entry->ut_id, if there is one. Errors as above. */
-int utmp_record_close(const nsb_entry *entry, pid_t app);
+/* Closes the record of entry->ut_id, if there is one, within `patience` milliseconds. Errors as above. */
+int utmp_record_close(const nsb_entry *entry, pid_t app, int patience);
 
 #endif

@@ -344,6 +344,21 @@ def test_cgroup_kill(conf, baseline):
 # -- what stops other users' logins --
 
 
+def test_records_are_closed_in_turn(conf, baseline, sshd):
+    """What holds utmp up for more than a second while boxes end, be it the others that end, costs no record its end."""
+    script = "import fcntl; f = open('/run/utmp'); fcntl.lockf(f, fcntl.LOCK_SH); print('ready', flush=True); input()"
+    with sshd.session("alice", "cat"):
+        holder = start("python3", "-c", script, **as_user("mallory"))
+    try:
+        host.wait_until(lambda: not host.find("nsbox-init"), what="the box has ended")
+        time.sleep(1.5)
+        assert boxes()  # its record is waited for
+    finally:
+        stop(holder)
+    host.wait_until(lambda: not boxes(), what="the box is cleaned")
+    assert not [record for record in baseline_module.utmp_records() if record[2].startswith("nsbox/")]
+
+
 def test_users_lock_on_utmp(conf, baseline, sshd):
     """A user who holds a read lock on utmp or wtmp, which pututxline(3) waits 10 s for, holds up nobody's login."""
     for path in ("/run/utmp", "/var/log/wtmp"):
