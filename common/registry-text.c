@@ -20,45 +20,68 @@ typedef enum field_type {
 	FIELD_LIMITS,	 /* repeats; counted in n_limits */
 } field_type;
 
+/* One line of a text, and the versions that have it. */
 typedef struct field {
 	const char *name;
 	field_type type;
 	size_t offset, size;
+	unsigned first, last;
 } field;
 
-#define STRING(member)                                                                                                 \
+#define STRING(record, member, first, last)                                                                            \
 	{                                                                                                              \
-#member, FIELD_STRING, offsetof(nsb_entry, member), sizeof(((nsb_entry *)0)->member)                   \
+#member, FIELD_STRING, offsetof(record, member), sizeof(((record *)0)->member), first, last            \
 	}
-#define OTHER(member, type)                                                                                            \
+#define OTHER(record, member, type, first, last)                                                                       \
 	{                                                                                                              \
-#member, type, offsetof(nsb_entry, member), 0                                                          \
+#member, type, offsetof(record, member), 0, first, last                                                \
 	}
 
 /* One row each; written in this order. */
-static const field fields[] = {
-	STRING(id),
-	STRING(state),
-	STRING(user),
-	OTHER(uid, FIELD_U32),
-	STRING(profile),
-	STRING(service),
-	STRING(tty),
-	STRING(rhost),
-	STRING(hostname),
-	STRING(ut_id),
-	OTHER(started, FIELD_U64),
-	OTHER(stop_timeout, FIELD_U64),
-	OTHER(namespaces, FIELD_U64),
-	OTHER(inodes, FIELD_INODES),
-	OTHER(init, FIELD_PROCESS),
-	OTHER(monitor, FIELD_PROCESS),
-	OTHER(members, FIELD_PROCESSES),
-	OTHER(cgroups, FIELD_PATHS),
-	STRING(scope),
-	OTHER(limits, FIELD_LIMITS),
+static const field entry_fields[] = {
+	STRING(nsb_entry, id, 1, 2),
+	STRING(nsb_entry, state, 1, 2),
+	STRING(nsb_entry, user, 1, 2),
+	OTHER(nsb_entry, uid, FIELD_U32, 1, 2),
+	STRING(nsb_entry, profile, 1, 2),
+	STRING(nsb_entry, service, 1, 2),
+	STRING(nsb_entry, tty, 1, 2),
+	STRING(nsb_entry, rhost, 1, 2),
+	STRING(nsb_entry, hostname, 1, 2),
+	STRING(nsb_entry, share, 2, 2),
+	STRING(nsb_entry, terminals, 2, 2),
+	STRING(nsb_entry, ut_id, 1, 1),
+	OTHER(nsb_entry, started, FIELD_U64, 1, 2),
+	OTHER(nsb_entry, stop_timeout, FIELD_U64, 1, 2),
+	OTHER(nsb_entry, namespaces, FIELD_U64, 1, 2),
+	OTHER(nsb_entry, inodes, FIELD_INODES, 1, 2),
+	OTHER(nsb_entry, init, FIELD_PROCESS, 1, 2),
+	OTHER(nsb_entry, monitor, FIELD_PROCESS, 1, 2),
+	OTHER(nsb_entry, members, FIELD_PROCESSES, 1, 1),
+	OTHER(nsb_entry, cgroups, FIELD_PATHS, 1, 2),
+	STRING(nsb_entry, scope, 1, 2),
+	OTHER(nsb_entry, limits, FIELD_LIMITS, 1, 2),
 };
-#define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static const field member_fields[] = {
+	STRING(nsb_member, session, 2, 2),
+	OTHER(nsb_member, process, FIELD_PROCESS, 2, 2),
+	STRING(nsb_member, service, 2, 2),
+	STRING(nsb_member, tty, 2, 2),
+	STRING(nsb_member, rhost, 2, 2),
+	OTHER(nsb_member, started, FIELD_U64, 2, 2),
+	STRING(nsb_member, ut_id, 2, 2),
+};
+
+/* What a text is about. Fields that repeat are an entry's only. */
+typedef struct kind {
+	const field *fields;
+	size_t n_fields;
+} kind;
+
+static const kind entry_kind = { entry_fields, sizeof(entry_fields) / sizeof(entry_fields[0]) };
+static const kind member_kind = { member_fields, sizeof(member_fields) / sizeof(member_fields[0]) };
+
 #define N_INODES (sizeof(((nsb_entry *)0)->inodes) / sizeof(uint64_t))
 
 static int check_string(const char *text)
@@ -84,9 +107,10 @@ static int format_strings(FILE *out, const char *name, const char *at, size_t si
 	return 0;
 }
 
-static int format_field(FILE *out, const field *f, const nsb_entry *entry)
+static int format_field(FILE *out, const field *f, const void *record)
 {
-	const char *at = (const char *)entry + f->offset;
+	const nsb_entry *entry = record;
+	const char *at = (const char *)record + f->offset;
 
 	switch (f->type) {
 	case FIELD_STRING:
@@ -121,7 +145,7 @@ static int format_field(FILE *out, const field *f, const nsb_entry *entry)
 	return 0;
 }
 
-int nsb_entry_format(const nsb_entry *entry, char **ret, size_t *ret_size)
+static int format_record(const kind *k, const void *record, unsigned version, char **ret, size_t *ret_size)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -130,9 +154,12 @@ int nsb_entry_format(const nsb_entry *entry, char **ret, size_t *ret_size)
 
 	if (out == NULL)
 		return -errno;
-	fprintf(out, "nsbox %d\n", NSB_ENTRY_VERSION);
-	for (size_t i = 0; i < N_FIELDS && r == 0; i++)
-		r = format_field(out, &fields[i], entry);
+	if (version < 1 || version > NSB_ENTRY_VERSION)
+		r = -EINVAL;
+	fprintf(out, "nsbox %u\n", version);
+	for (size_t i = 0; i < k->n_fields && r == 0; i++)
+		if (version >= k->fields[i].first && version <= k->fields[i].last)
+			r = format_field(out, &k->fields[i], record);
 	fputs("end\n", out);
 	if (ferror(out) && r == 0)
 		r = -ENOMEM;
@@ -147,6 +174,16 @@ int nsb_entry_format(const nsb_entry *entry, char **ret, size_t *ret_size)
 	*ret = text;
 	*ret_size = size;
 	return 0;
+}
+
+int nsb_entry_format(const nsb_entry *entry, char **ret, size_t *ret_size)
+{
+	return format_record(&entry_kind, entry, entry->version, ret, ret_size);
+}
+
+int nsb_member_format(const nsb_member *member, char **ret, size_t *ret_size)
+{
+	return format_record(&member_kind, member, NSB_ENTRY_VERSION, ret, ret_size);
 }
 
 /* One decimal number at *at, which moves behind it and the one blank that may follow. */
@@ -185,9 +222,10 @@ static int parse_string(const char *value, char *buffer, size_t size)
 	return 0;
 }
 
-static int parse_field(const field *f, const char *value, nsb_entry *entry)
+static int parse_field(const field *f, const char *value, void *record)
 {
-	char *at = (char *)entry + f->offset;
+	nsb_entry *entry = record;
+	char *at = (char *)record + f->offset;
 	uint64_t number;
 
 	switch (f->type) {
@@ -227,25 +265,25 @@ static int parse_field(const field *f, const char *value, nsb_entry *entry)
 	return -EBADMSG;
 }
 
-static int parse_line(char *line, nsb_entry *entry)
+static int parse_line(const kind *k, unsigned version, char *line, void *record)
 {
 	char *blank = strchr(line, ' ');
 
 	if (blank == NULL)
 		return -EBADMSG;
 	*blank = '\0';
-	for (size_t i = 0; i < N_FIELDS; i++)
-		if (strcmp(fields[i].name, line) == 0)
-			return parse_field(&fields[i], blank + 1, entry);
+	for (size_t i = 0; i < k->n_fields; i++)
+		if (version >= k->fields[i].first && version <= k->fields[i].last &&
+		    strcmp(k->fields[i].name, line) == 0)
+			return parse_field(&k->fields[i], blank + 1, record);
 	return -EBADMSG;
 }
 
-int nsb_entry_parse(const char *text, size_t size, nsb_entry *ret)
+/* Reads the lines into `record`, which is all zero. */
+static int parse_record(const kind *k, unsigned first_version, const char *text, size_t size, void *record,
+			unsigned *ret_version)
 {
 	NSB_FREE char *copy = NULL;
-	NSB_FREE char *again = NULL;
-	size_t again_size;
-	nsb_entry entry = { 0 };
 	unsigned version;
 	char *line, *save = NULL;
 	int r = 0;
@@ -260,18 +298,55 @@ int nsb_entry_parse(const char *text, size_t size, nsb_entry *ret)
 	line = strtok_r(copy, "\n", &save);
 	if (line == NULL || sscanf(line, "nsbox %u", &version) != 1)
 		return -EBADMSG;
-	if (version != NSB_ENTRY_VERSION)
+	if (version < first_version || version > NSB_ENTRY_VERSION)
 		return -EPROTO;
 	while (r == 0 && (line = strtok_r(NULL, "\n", &save)) != NULL && strcmp(line, "end") != 0)
-		r = parse_line(line, &entry);
-	if (r == 0 && (line == NULL || strtok_r(NULL, "\n", &save) != NULL || !nsb_id_valid(entry.id)))
+		r = parse_line(k, version, line, record);
+	if (r == 0 && (line == NULL || strtok_r(NULL, "\n", &save) != NULL))
 		r = -EBADMSG;
-	/* what would not be written so was not written by us, and half of it is not believed either */
+	*ret_version = version;
+	return r;
+}
+
+/* What would not be written so was not written by us, and half of it is not believed either. */
+static int compare(const char *again, size_t again_size, const char *text, size_t size)
+{
+	return again_size == size && memcmp(again, text, size) == 0 ? 0 : -EBADMSG;
+}
+
+int nsb_entry_parse(const char *text, size_t size, nsb_entry *ret)
+{
+	NSB_FREE char *again = NULL;
+	size_t again_size;
+	nsb_entry entry = { 0 };
+	int r = parse_record(&entry_kind, 1, text, size, &entry, &entry.version);
+
+	if (r == 0 && !nsb_id_valid(entry.id))
+		r = -EBADMSG;
 	if (r == 0)
 		r = nsb_entry_format(&entry, &again, &again_size);
-	if (r == 0 && (again_size != size || memcmp(again, text, size) != 0))
-		r = -EBADMSG;
+	if (r == 0)
+		r = compare(again, again_size, text, size);
 	if (r == 0)
 		*ret = entry;
+	return r == -EINVAL ? -EBADMSG : r;
+}
+
+int nsb_member_parse(const char *text, size_t size, nsb_member *ret)
+{
+	NSB_FREE char *again = NULL;
+	size_t again_size;
+	nsb_member member = { 0 };
+	unsigned version;
+	int r = parse_record(&member_kind, 2, text, size, &member, &version);
+
+	if (r == 0 && !nsb_id_valid(member.session))
+		r = -EBADMSG;
+	if (r == 0)
+		r = nsb_member_format(&member, &again, &again_size);
+	if (r == 0)
+		r = compare(again, again_size, text, size);
+	if (r == 0)
+		*ret = member;
 	return r == -EINVAL ? -EBADMSG : r;
 }

@@ -16,10 +16,12 @@
 
 #include "common/fd-util.h"
 #include "common/protocol.h"
+#include "common/registry-internal.h"
 #include "common/registry-text.h"
 
 /* A half-made entry: "." and the id, so that it sorts and reads as one. */
 #define TEMPORARY_MAX (NSB_ID_LENGTH + 8)
+#define PLAN_MAX      (4 << 20) /* bytes */
 
 bool nsb_id_valid(const char *id)
 {
@@ -78,32 +80,42 @@ static int lock_file(int fd)
 	return 0;
 }
 
-/* Writes `state` beside the old one and puts it in its place. */
-static int write_state(int dir, const nsb_entry *entry)
+int nsb_registry_replace(int dir, const char *name, const char *text, size_t size)
 {
-	NSB_FREE char *text = NULL;
-	size_t size;
+	char temporary[NSB_ID_LENGTH + 8];
 	NSB_CLOSE int fd = -1;
-	int r = nsb_entry_format(entry, &text, &size);
+	int r;
 
-	if (r < 0)
-		return r;
-	fd = openat(dir, "state.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	snprintf(temporary, sizeof(temporary), "%s.new", name);
+	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	r = nsb_write_all(fd, text, size);
-	if (r == 0 && renameat(dir, "state.new", dir, "state") < 0)
+	if (r == 0 && renameat(dir, temporary, dir, name) < 0)
 		r = -errno;
 	return r;
 }
 
+static int write_state(int dir, const nsb_entry *entry)
+{
+	NSB_FREE char *text = NULL;
+	size_t size;
+	int r = nsb_entry_format(entry, &text, &size);
+
+	return r < 0 ? r : nsb_registry_replace(dir, "state", text, size);
+}
+
 static int remove_directory(int boxes, const char *name)
 {
-	static const char *const files[] = { "state.new", "state", "lock" };
+	static const char *const files[] = { "control", "plan.new", "plan", "state.new", "state", "lock" };
 	NSB_CLOSE int dir = openat(boxes, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r;
 
 	if (dir < 0)
 		return errno == ENOENT ? 0 : -errno;
+	r = nsb_registry_remove_members(dir);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (unlinkat(dir, files[i], 0) < 0 && errno != ENOENT)
 			return -errno;
@@ -290,41 +302,36 @@ int nsb_process_open(const nsb_process *process)
 	return nsb_steal_fd(&fd);
 }
 
-/* ---- how many sessions a user has ---- */
+/* ---- the plan of a box ---- */
 
-int nsb_registry_lock_user(int boxes, uid_t uid, int64_t deadline, int *ret)
+int nsb_registry_write_plan(int boxes, const char *id, const char *text, nsb_error *error)
 {
-	NSB_CLOSE int fd = openat(boxes, "../users", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	/* one byte for each user: they do not wait for each other */
-	struct flock place = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)uid, .l_len = 1 };
+	NSB_CLOSE int dir = openat(boxes, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = dir < 0 ? -errno : nsb_registry_replace(dir, "plan", text, strlen(text));
 
-	if (fd < 0)
-		return -errno;
-	while (fcntl(fd, F_OFD_SETLK, &place) < 0) {
-		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-			return -errno;
-		if (nsb_now() >= deadline)
-			return -ETIMEDOUT;
-		nanosleep(&(struct timespec){ .tv_nsec = 2 * 1000 * 1000 }, NULL);
-	}
-	*ret = nsb_steal_fd(&fd);
-	return 0;
+	return r < 0 ? nsb_error_set(error, r, "cannot write the plan of %s/boxes/%s: %s", NSB_RUNDIR, id, strerror(-r))
+		     : 0;
 }
 
-int nsb_registry_count(int boxes, uid_t uid, size_t *ret)
+int nsb_registry_read_plan(int boxes, const char *id, char **ret)
 {
-	NSB_FREE char(*ids)[NSB_ID_LENGTH + 8] = NULL;
-	NSB_FREE nsb_entry *entry = malloc(sizeof(*entry));
-	size_t n = 0, found = 0;
-	int r = entry == NULL ? -ENOMEM : nsb_registry_list(boxes, &ids, &n);
+	NSB_CLOSE int dir = openat(boxes, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	NSB_CLOSE int fd = dir < 0 ? -1 : openat(dir, "plan", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	NSB_FREE char *text = NULL;
+	struct stat st;
+	ssize_t n;
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++)
-		if (ids[i][0] != '.' && nsb_registry_read(boxes, ids[i], entry) == 0 && entry->uid == uid &&
-		    strcmp(entry->state, NSB_STATE_DYING) != 0 && nsb_registry_holder(boxes, ids[i]) > 0)
-			found++;
-	*ret = found;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size > PLAN_MAX)
+		return -EFBIG;
+	text = malloc((size_t)st.st_size + 1);
+	if (text == NULL)
+		return -ENOMEM;
+	n = nsb_read_text(fd, text, (size_t)st.st_size + 1);
+	if (n < 0)
+		return (int)n;
+	*ret = nsb_steal_pointer(&text);
 	return 0;
 }
 

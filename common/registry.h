@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The registry of boxes: NSB_RUNDIR/boxes/ID/{lock,state}. Whoever holds the record lock (fcntl(2) F_SETLK) of `lock`
- * answers for the box: the helper, then the monitor, which is the same process. A lock that can be had means that both
- * are gone and the box is to be cleaned. An entry is made under a temporary name, locked, then renamed, so no entry is
- * ever seen without its lock. `state` is replaced by rename only.
+ * The registry of boxes: NSB_RUNDIR/boxes/ID/{lock,state,plan,control,members/SESSION}. Whoever holds the record lock
+ * (fcntl(2) F_SETLK) of `lock` answers for the box: the helper, then the monitor, which is the same process. A lock that
+ * can be had means that both are gone and the box is to be cleaned. An entry is made under a temporary name, locked, then
+ * renamed, so no entry is ever seen without its lock. Files are replaced by rename only.
+ *
+ * `state` is the box, written by the holder of the lock alone; each file in `members` is a login, written by the helper
+ * that lets it in and removed when it is over; `plan` is what the box was made by; `control` is the socket of the monitor
+ * of a box that sessions share.
+ *
+ * Two versions are read and written: 1 had the only login in `state`, and none of the other files. Boxes that were made
+ * by it live on and are cleaned when programs of version 2 are installed over them.
  *
  * A process that holds the lock of a box must not open its lock file again: closing any descriptor of a file drops all
  * record locks that the process has on it.
@@ -23,10 +30,10 @@
 #define NSB_RUNDIR "/run/nsbox"
 #endif
 
-#define NSB_ENTRY_VERSION     1
+#define NSB_ENTRY_VERSION     2
 #define NSB_ENTRY_CGROUPS_MAX 8
 #define NSB_ENTRY_LIMITS_MAX  24
-#define NSB_ENTRY_MEMBERS_MAX 64
+#define NSB_ENTRY_MEMBERS_MAX 64 /* version 1 */
 
 /* States, as `state` and `nsboxctl list` name them. */
 #define NSB_STATE_STARTING "starting"
@@ -40,25 +47,41 @@ typedef struct nsb_process {
 	uint64_t start; /* field 22 of /proc/PID/stat, clock ticks since boot: tells a reused pid */
 } nsb_process;
 
+/* Who shares a box, as `state` says it. */
+#define NSB_ENTRY_SHARED "user"
+
 typedef struct nsb_entry {
+	unsigned version; /* of the text: 1 to NSB_ENTRY_VERSION */
 	char id[NSB_ID_LENGTH + 1];
 	char state[16];
-	char user[256], profile[80], service[64], tty[64], rhost[256], hostname[80];
+	char user[256], profile[80], hostname[80];
+	char service[64], tty[64], rhost[256]; /* of the login that made the box */
+	char share[16];			       /* NSB_ENTRY_SHARED: later logins of the user may join; "" */
+	char terminals[80];		       /* what those logins must bring: nsb_plan.terminals */
 	uid_t uid;
 	int64_t started;      /* CLOCK_REALTIME seconds */
 	int64_t stop_timeout; /* ms */
 	uint64_t namespaces;  /* CLONE_NEW* */
 	uint64_t inodes[8];   /* of PID 1's namespaces, in the order of nsb_namespaces */
 	nsb_process init, monitor;
-	nsb_process members[NSB_ENTRY_MEMBERS_MAX];
+	nsb_process members[NSB_ENTRY_MEMBERS_MAX]; /* version 1: the application; since then files of their own */
 	size_t n_members;
 	char cgroups[NSB_ENTRY_CGROUPS_MAX][256]; /* directories made for this box, absolute */
 	size_t n_cgroups;
 	char scope[256]; /* under systemd: the directory of the session's scope, which is not ours to remove; else "" */
 	char limits[NSB_ENTRY_LIMITS_MAX][192]; /* "KEY VALUE" as they were set */
 	size_t n_limits;
-	char ut_id[5]; /* of the utmp record; "" if none */
+	char ut_id[5]; /* version 1: of the utmp record; "" if none */
 } nsb_entry;
+
+/* One login that is in a box, or runs beside one (on_error=allow). */
+typedef struct nsb_member {
+	char session[NSB_ID_LENGTH + 1]; /* the id that its messages carry; the first one's is the box's */
+	nsb_process process;		 /* the application */
+	char service[64], tty[64], rhost[256];
+	int64_t started; /* CLOCK_REALTIME seconds */
+	char ut_id[5];	 /* of its utmp record; "" if none */
+} nsb_member;
 
 /* Opens NSB_RUNDIR/boxes (made 0700 with `create`). Refused unless both directories are root's alone.
  * The caller closes. -ENOENT where nothing was ever boxed. */
@@ -83,11 +106,28 @@ pid_t nsb_registry_holder(int boxes, const char *id);
 /* Removes the entry: its files, then its directory. -ENOENT is no error. */
 int nsb_registry_remove(int boxes, const char *id);
 
+/* The text of the plan that a box was made by (nsb_plan_text). Written once, before the box is ready. Reading: the
+ * caller frees *ret; -ENOENT for a box of version 1. */
+int nsb_registry_write_plan(int boxes, const char *id, const char *text, nsb_error *error);
+int nsb_registry_read_plan(int boxes, const char *id, char **ret);
+
+/* Adds a login to an entry, or replaces it. In common/registry-members.c. */
+int nsb_registry_add_member(int boxes, const char *id, const nsb_member *member, nsb_error *error);
+
+/* -ENOENT; -EBADMSG for a damaged file. */
+int nsb_registry_read_member(int boxes, const char *id, const char *session, nsb_member *ret);
+
+/* -ENOENT is no error. */
+int nsb_registry_remove_member(int boxes, const char *id, const char *session);
+
+/* The logins of an entry, oldest first, whatever its version; damaged files are left out. The caller frees *ret. */
+int nsb_registry_members(int boxes, const nsb_entry *entry, nsb_member **ret, size_t *ret_n);
+
 /* Until the descriptor *ret is closed nobody else who asks adds a session of this user. Waits for at most `deadline`
  * (CLOCK_MONOTONIC ms): -ETIMEDOUT. */
 int nsb_registry_lock_user(int boxes, uid_t uid, int64_t deadline, int *ret);
 
-/* How many live sessions of the user there are, boxed or not: entries with a holder that are not dying. */
+/* How many live sessions of the user there are, boxed or not: the logins of entries with a holder that are not dying. */
 int nsb_registry_count(int boxes, uid_t uid, size_t *ret);
 
 /* The group of nsbox.service ("/nsbox.slice/nsbox.service"), kept in NSB_RUNDIR/cgroup. */

@@ -75,6 +75,7 @@ static int wrapped_fcntl(int fd, int command, void *argument)
 static void fill_entry(void)
 {
 	entry = (nsb_entry){
+		.version = 1, /* it has all types of lines; the differences of 2 have tests of their own */
 		.id = "k3j5h7g9fx",
 		.state = NSB_STATE_READY,
 		.user = "DOM\\al ice",
@@ -864,7 +865,7 @@ static int parse_with(const char *from, const char *to)
 
 static void text_round_trip(void **state)
 {
-	nsb_entry full, got, empty = { .id = "aaaaaaaaaa" };
+	nsb_entry full, got, empty = { .version = 1, .id = "aaaaaaaaaa" };
 	size_t size;
 	char *text = text_of(&entry, &size);
 
@@ -998,7 +999,8 @@ static void text_faults(void **state)
 			wrong++;
 		}
 	assert_int_equal(wrong, 0);
-	assert_int_equal(parse_with("nsbox 1\n", "nsbox 2\n"), -EPROTO);
+	assert_int_equal(parse_with("nsbox 1\n", "nsbox 2\n"), -EBADMSG);
+	assert_int_equal(parse_with("nsbox 1\n", "nsbox 3\n"), -EPROTO);
 	assert_int_equal(parse_with("nsbox 1\n", "nsbox 0\n"), -EPROTO);
 }
 
@@ -1022,6 +1024,184 @@ static void text_too_many(void **state)
 				strcat(lines, rows[i].line);
 			assert_int_equal(parse_with(rows[i].line, lines), n <= rows[i].max ? 0 : -EBADMSG);
 		}
+}
+
+static void version_2(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} bad[] = {
+		{ "share user\n", "" },
+		{ "share user", "share a word that is too long" },
+		{ "terminals own\n", "" },
+		{ "terminals own", "terminals \x1b" },
+		{ "monitor ", "members 815 77\nmonitor " },
+		{ "started ", "ut_id aZ09\nstarted " },
+		{ "nsbox 2\n", "nsbox 1\n" },
+	};
+	nsb_entry got;
+	size_t size;
+	char *text;
+
+	(void)state;
+	entry.version = 2;
+	snprintf(entry.share, sizeof(entry.share), NSB_ENTRY_SHARED);
+	snprintf(entry.terminals, sizeof(entry.terminals), "own");
+	text = text_of(&entry, &size);
+	/* they are version 1's, and nobody writes them any more */
+	assert_null(strstr(text, "members"));
+	assert_null(strstr(text, "ut_id"));
+	assert_int_equal(nsb_entry_parse(text, size, &got), 0);
+	free(text);
+	assert_int_equal(got.version, 2);
+	assert_int_equal(got.n_members, 0);
+	assert_string_equal(got.share, "user");
+	assert_string_equal(got.terminals, "own");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse_with(bad[i].from, bad[i].to), -EBADMSG);
+	entry.version = 0;
+	assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
+	entry.version = NSB_ENTRY_VERSION + 1;
+	assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
+}
+
+/* --- logins --- */
+
+static nsb_member member_of(const char *session, int64_t started)
+{
+	nsb_member member = { .process = { 815, 77 },
+			      .service = "sshd",
+			      .tty = "ssh",
+			      .rhost = "2001:db8::1",
+			      .started = started,
+			      .ut_id = "aZ09" };
+
+	snprintf(member.session, sizeof(member.session), "%s", session);
+	return member;
+}
+
+static void assert_same_member(const nsb_member *a, const nsb_member *b)
+{
+	assert_string_equal(a->session, b->session);
+	assert_true(a->process.pid == b->process.pid && a->process.start == b->process.start);
+	assert_string_equal(a->service, b->service);
+	assert_string_equal(a->tty, b->tty);
+	assert_string_equal(a->rhost, b->rhost);
+	assert_int_equal(a->started, b->started);
+	assert_string_equal(a->ut_id, b->ut_id);
+}
+
+static void members(void **state)
+{
+	nsb_member one = member_of("bbbbbbbbbb", 1700000000), other = member_of("aaaaaaaaaa", 1700000001), got, *list;
+	nsb_error error = { 0 };
+	struct stat st;
+	size_t n;
+	int lock;
+
+	(void)state;
+	entry.version = 2;
+	assert_int_equal(nsb_registry_add_member(boxes, entry.id, &one, &error), -ENOENT);
+	assert_non_null(strstr(error.words, entry.id));
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	assert_int_equal(nsb_registry_members(boxes, &entry, &list, &n), 0);
+	assert_int_equal(n, 0);
+	free(list);
+	assert_int_equal(nsb_registry_add_member(boxes, entry.id, &other, NULL), 0);
+	assert_int_equal(nsb_registry_add_member(boxes, entry.id, &one, NULL), 0);
+	assert_int_equal(fstatat(boxes, "k3j5h7g9fx/members/bbbbbbbbbb", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(nsb_registry_members(boxes, &entry, &list, &n), 0);
+	assert_int_equal(n, 2);
+	assert_same_member(&list[0], &one); /* older */
+	assert_same_member(&list[1], &other);
+	free(list);
+	/* replaced as a whole */
+	one.ut_id[0] = '\0';
+	assert_int_equal(nsb_registry_add_member(boxes, entry.id, &one, NULL), 0);
+	assert_int_equal(nsb_registry_read_member(boxes, entry.id, one.session, &got), 0);
+	assert_same_member(&got, &one);
+	assert_int_equal(nsb_registry_read_member(boxes, entry.id, "cccccccccc", &got), -ENOENT);
+	assert_int_equal(nsb_registry_read_member(boxes, entry.id, "../../state", &got), -EINVAL);
+	assert_int_equal(nsb_registry_remove_member(boxes, entry.id, one.session), 0);
+	assert_int_equal(nsb_registry_remove_member(boxes, entry.id, one.session), 0);
+	assert_int_equal(nsb_registry_remove_member(boxes, entry.id, "../state"), -EINVAL);
+	assert_int_equal(nsb_registry_remove_member(boxes, "nosuchboxx", one.session), 0);
+	assert_int_equal(nsb_registry_read_member(boxes, entry.id, one.session, &got), -ENOENT);
+	/* a half-written one of a helper that was killed goes with the entry, as do the socket and the plan */
+	assert_int_equal(close(openat(boxes, "k3j5h7g9fx/members/dddddddddd.new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	assert_int_equal(close(openat(boxes, "k3j5h7g9fx/control", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	assert_int_equal(nsb_registry_write_plan(boxes, entry.id, "a plan\n", NULL), 0);
+	assert_int_equal(nsb_registry_remove(boxes, entry.id), 0);
+	assert_int_equal(fstatat(boxes, "k3j5h7g9fx", &st, 0), -1);
+	close(lock);
+}
+
+/* What is in the file must be about the login that its name says, and whole. */
+static void damaged_members(void **state)
+{
+	nsb_member one = member_of("bbbbbbbbbb", 1700000000), got, *list;
+	size_t n, size;
+	char *text;
+	int lock;
+
+	(void)state;
+	entry.version = 2;
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	assert_int_equal(nsb_registry_add_member(boxes, entry.id, &one, NULL), 0);
+	assert_int_equal(renameat(boxes, "k3j5h7g9fx/members/bbbbbbbbbb", boxes, "k3j5h7g9fx/members/cccccccccc"), 0);
+	assert_int_equal(nsb_registry_read_member(boxes, entry.id, "cccccccccc", &got), -EBADMSG);
+	assert_int_equal(nsb_registry_members(boxes, &entry, &list, &n), 0);
+	assert_int_equal(n, 0);
+	free(list);
+	assert_int_equal(nsb_member_format(&one, &text, &size), 0);
+	for (size_t length = 0; length < size; length++)
+		assert_int_equal(nsb_member_parse(text, length, &got), -EBADMSG);
+	assert_int_equal(nsb_member_parse(text, size, &got), 0);
+	text[6] = '1'; /* no version 1 of these */
+	assert_int_equal(nsb_member_parse(text, size, &got), -EPROTO);
+	free(text);
+	one.tty[0] = '\n';
+	assert_int_equal(nsb_member_format(&one, &text, &size), -EINVAL);
+	close(lock);
+}
+
+/* Version 1 has its one login in the entry. */
+static void members_of_version_1(void **state)
+{
+	nsb_member *list;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(nsb_registry_members(boxes, &entry, &list, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(list->session, entry.id);
+	assert_true(list->process.pid == 815 && list->process.start == 77);
+	assert_string_equal(list->service, entry.service);
+	assert_string_equal(list->rhost, entry.rhost);
+	assert_string_equal(list->ut_id, "aZ09");
+	free(list);
+	entry.n_members = 0; /* it was being made */
+	assert_int_equal(nsb_registry_members(boxes, &entry, &list, &n), 0);
+	assert_int_equal(n, 0);
+	free(list);
+}
+
+static void plans(void **state)
+{
+	static char large[200000];
+	char *got;
+	int lock;
+
+	(void)state;
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	assert_int_equal(nsb_registry_read_plan(boxes, entry.id, &got), -ENOENT);
+	memset(large, 'x', sizeof(large) - 1);
+	assert_int_equal(nsb_registry_write_plan(boxes, entry.id, large, NULL), 0);
+	assert_int_equal(nsb_registry_read_plan(boxes, entry.id, &got), 0);
+	assert_string_equal(got, large);
+	free(got);
+	close(lock);
 }
 
 static void text_with_nul(void **state)
@@ -1138,6 +1318,11 @@ int main(void)
 		TEST(text_faults),
 		TEST(text_too_many),
 		TEST(text_with_nul),
+		TEST(version_2),
+		TEST(members),
+		TEST(damaged_members),
+		TEST(members_of_version_1),
+		TEST(plans),
 		cmocka_unit_test(ids),
 		cmocka_unit_test(process_start),
 		cmocka_unit_test(process_open),
