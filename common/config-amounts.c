@@ -165,10 +165,22 @@ static int parse_count(const nsb_key *key, const char *text, int64_t *ret, nsb_e
 	return nsb_error_set(error, EINVAL, "\"%.128s\" is not a number from 1 to %lld", text, key->max);
 }
 
+/* The words that are values beside numbers, for a sentence: ", nor "no", nor "yes"". */
+static const char *other_words(const nsb_key *key, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	buffer[0] = '\0';
+	for (const nsb_choice_word *word = key->choices; word != NULL && word->word != NULL && used < size; word++)
+		used += (size_t)snprintf(buffer + used, size - used, ", nor \"%s\"", word->word);
+	return buffer;
+}
+
 static int parse_duration_of(const nsb_key *key, const char *text, int64_t *ret, nsb_error *error)
 {
 	bool days = key->max % DAY == 0;
 	int64_t duration = 0;
+	char words[64];
 	int r;
 
 	/* where it is a value, it does not get here */
@@ -178,8 +190,9 @@ static int parse_duration_of(const nsb_key *key, const char *text, int64_t *ret,
 				     key->max / (days ? DAY : 1000), days ? "d" : "s",
 				     key->infinity ? ", or \"infinity\"" : "");
 	if (r < 0)
-		return nsb_error_set(error, EINVAL, "\"%.128s\" is no duration like 2s, 500ms or \"1min 30s\"%s", text,
-				     key->infinity ? ", nor \"infinity\"" : "");
+		return nsb_error_set(error, EINVAL, "\"%.128s\" is no duration like 2s, 500ms or \"1min 30s\"%s%s",
+				     text, key->infinity ? ", nor \"infinity\"" : "",
+				     other_words(key, words, sizeof(words)));
 	if (duration == 0 && !key->zero)
 		return nsb_error_set(error, EINVAL, "\"%.128s\" is no time at all%s", text,
 				     key->infinity ? ": for no limit write \"infinity\"" : "");
@@ -239,6 +252,11 @@ int nsb_parse_amount(const nsb_key *key, const char *text, int64_t *ret, nsb_err
 		*ret = NSB_INFINITY;
 		return 0;
 	}
+	for (const nsb_choice_word *word = key->choices; word != NULL && word->word != NULL; word++)
+		if (strcmp(text, word->word) == 0) {
+			*ret = word->value;
+			return 0;
+		}
 	switch (key->type) {
 	case NSB_KEY_COUNT:
 		return parse_count(key, text, ret, error);

@@ -220,6 +220,24 @@ static const nsb_choice_word on_error_words[] = {
 	{ NULL, 0 },
 };
 
+static const nsb_choice_word share_words[] = {
+	{ "session", NSB_SHARE_SESSION },
+	{ "user", NSB_SHARE_USER },
+	{ NULL, 0 },
+};
+
+static const nsb_choice_word on_change_words[] = {
+	{ "separate", NSB_ON_CHANGE_SEPARATE },
+	{ "refuse", NSB_ON_CHANGE_REFUSE },
+	{ NULL, 0 },
+};
+
+static const nsb_choice_word linger_words[] = {
+	{ "no", 0 },
+	{ "yes", NSB_INFINITY },
+	{ NULL, 0 },
+};
+
 static const nsb_choice_word private_tmp_words[] = {
 	{ "session", NSB_PRIVATE_TMP_SESSION },
 	{ "no", NSB_PRIVATE_TMP_NO },
@@ -262,6 +280,13 @@ const nsb_key nsb_keys[] = {
 	  .summary = "Another profile whose settings apply where this one says nothing else." },
 	{ PLACE(on_error), .type = NSB_KEY_ENUM, .fallback = "deny", .choices = on_error_words, .subject = "who",
 	  .summary = "What happens to a login that cannot be boxed: deny, or allow it without a box." },
+	{ PLACE(share), .type = NSB_KEY_ENUM, .fallback = "session", .choices = share_words, .subject = "who",
+	  .summary = "A box for each session, or one for all sessions of a user under this profile." },
+	{ PLACE(linger), .type = NSB_KEY_DURATION, .fallback = "no", .choices = linger_words,
+	  .max = 366LL * 24 * 60 * 60 * 1000, .infinity = true, .zero = true, .subject = "who",
+	  .summary = "How long a box with share = user stays after its last session: no, a time, or yes (for good)." },
+	{ PLACE(on_change), .type = NSB_KEY_ENUM, .fallback = "separate", .choices = on_change_words, .subject = "who",
+	  .summary = "When the configuration has changed since the user's box was made: a separate box, or refuse." },
 	{ PLACE(stop_timeout), .type = NSB_KEY_DURATION, .fallback = "2s", .max = 5 * 60 * 1000, .zero = true,
 	  .subject = "who", .summary = "How long processes may take to end after the logout before they are killed.",
 	  .cousin = "TimeoutStopSec=" },

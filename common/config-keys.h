@@ -36,7 +36,7 @@ typedef struct nsb_key {
 	nsb_key_type type;
 	size_t offset;			/* of the value in nsb_settings */
 	const char *fallback;		/* built-in default as it would be written; "" = empty */
-	const nsb_choice_word *choices; /* ENUM, FLAGS: ended by a NULL word */
+	const nsb_choice_word *choices; /* ENUM, FLAGS, DURATION (besides times): ended by a NULL word */
 	long long required;		/* FLAGS: bits that cannot be left out ... */
 	const char *required_why;	/* ... and the sentence that says why */
 	long long max;			/* COUNT: the largest number; DURATION: in milliseconds */

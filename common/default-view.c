@@ -9,8 +9,9 @@
 #define MAYBE	NSB_STEP_OPTIONAL
 #define PLAIN	(NSB_STEP_NOSUID | NSB_STEP_NODEV)
 #define INERT	(NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC)
-#define SOCKETS (MAYBE | NSB_STEP_READ_ONLY | INERT)
+#define SOCKETS (MAYBE | NSB_STEP_READ_ONLY | INERT | RENEWED)
 #define INSIDE	NSB_STEP_SOURCE_IN_BOX
+#define RENEWED	NSB_STEP_RENEW /* services of the host restart, logs rotate, while the box lives on */
 
 /* Sizes are shares of the machine's memory, tmpfs(5). */
 const nsb_view_row nsb_view_before_proc[] = {
@@ -35,7 +36,7 @@ const nsb_view_row nsb_view_before_proc[] = {
 	{ 0, NSB_OP_FILE_LIKE, "/run/utmp", "/run/utmp", NULL, MAYBE, 0, 0,
 	  "every box has a pts/0: records would collide on the host" },
 	{ 0, NSB_OP_FILE_LIKE, "/var/log/wtmp", "/run/host/wtmp", NULL, MAYBE, 0, 0, "source of the next row" },
-	{ 0, NSB_OP_BIND, "/run/host/wtmp", "/var/log/wtmp", NULL, MAYBE | INERT | INSIDE, 0, 0,
+	{ 0, NSB_OP_BIND, "/run/host/wtmp", "/var/log/wtmp", NULL, MAYBE | INERT | INSIDE | RENEWED, 0, 0,
 	  "the host's record is written from outside, once, and closed for certain" },
 	{ 0, NSB_OP_BIND, "/run/nscd", "/run/nscd", NULL, SOCKETS, 0, 0, "name service" },
 	{ 0, NSB_OP_BIND, "/run/nslcd", "/run/nslcd", NULL, SOCKETS, 0, 0, "name service" },
@@ -74,7 +75,7 @@ const nsb_view_row nsb_view_before_proc[] = {
 	  "the profile shares IPC with the host" },
 	{ 0, NSB_OP_MKDIR, NULL, "/dev/mqueue", NULL, 0, 01777, 0, "mount point" },
 	{ 0, NSB_OP_MOUNT, "mqueue", "/dev/mqueue", NULL, INERT, 0, 0, "message queues of the IPC namespace" },
-	{ 0, NSB_OP_BIND, "/dev/log", "/dev/log", NULL, MAYBE | NSB_STEP_NOSUID | NSB_STEP_NOEXEC, 0, 0,
+	{ 0, NSB_OP_BIND, "/dev/log", "/dev/log", NULL, MAYBE | NSB_STEP_NOSUID | NSB_STEP_NOEXEC | RENEWED, 0, 0,
 	  "syslog(3) of the application and the session" },
 
 	{ TMP, NSB_OP_MOUNT, "tmpfs", "/tmp", "mode=1777,size=10%%", FIXED | PLAIN, 0, 0,

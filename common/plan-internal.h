@@ -26,4 +26,13 @@ int plan_wishes(planner *p);
 /* The box's control group and its limits. */
 int plan_limits(planner *p);
 
+/* What the login brings: terminal, host name, Kerberos cache. */
+int plan_session(planner *p);
+
+/* The variables that are set and unset in the session. */
+int plan_environment(planner *p);
+
+/* The sentences of nsb_plan.unprotected. */
+int plan_warnings(planner *p);
+
 #endif

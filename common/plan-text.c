@@ -7,6 +7,8 @@
 static const char *const op_names[NSB_OP_MAX] = {
 	[NSB_OP_SESSIONS] = "sessions",
 	[NSB_OP_REGISTER] = "register",
+	[NSB_OP_MEMBER] = "member",
+	[NSB_OP_CONTROL] = "control",
 	[NSB_OP_CGROUP] = "cgroup",
 	[NSB_OP_LIMIT] = "limit",
 	[NSB_OP_SPAWN] = "spawn",
@@ -51,6 +53,8 @@ static const struct {
 	{ NSB_STEP_NO_SYMLINKS, "no-symlinks" },
 	{ NSB_STEP_HOME, "home" },
 	{ NSB_STEP_OPTIONAL, "if-there" },
+	{ NSB_STEP_RENEW, "renewed" },
+	{ NSB_STEP_SESSION, "each-login" },
 };
 
 const char *nsb_op_name(nsb_op op)
@@ -84,14 +88,8 @@ static void put_flags(FILE *out, unsigned flags)
 		fputc(']', out);
 }
 
-char *nsb_plan_step_text(const nsb_step *step)
+static void put_step(FILE *out, const nsb_step *step)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out == NULL)
-		return NULL;
 	fprintf(out, "%-8s %-16s", nsb_stage_name(step->stage), nsb_op_name(step->op));
 	if (step->src != NULL) {
 		fputc(' ', out);
@@ -112,6 +110,62 @@ char *nsb_plan_step_text(const nsb_step *step)
 	if (step->uid != 0)
 		fprintf(out, " owner %u:%u", step->uid, step->gid);
 	put_flags(out, step->flags);
+}
+
+char *nsb_plan_step_text(const nsb_step *step)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	put_step(out, step);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* What is no step, but the box's as well. */
+static void put_life(FILE *out, const nsb_plan *plan)
+{
+	const struct {
+		const char *name;
+		long long value;
+	} rows[] = {
+		{ "namespaces", (long long)plan->namespaces },
+		{ "cgroup_manager", plan->cgroup_manager },
+		{ "stop_timeout", plan->stop_timeout },
+		{ "runtime_max", plan->runtime_max },
+		{ "linger", plan->linger },
+	};
+
+	fprintf(out, "box      share            \"%s\"\nbox      terminals        \"%s\"\n",
+		plan->share ? "user" : "session", plan->terminals);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].value == NSB_INFINITY)
+			fprintf(out, "box      %-16s \"infinity\"\n", rows[i].name);
+		else
+			fprintf(out, "box      %-16s \"%lld\"\n", rows[i].name, rows[i].value);
+}
+
+char *nsb_plan_text(const nsb_plan *plan)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	put_life(out, plan);
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		if (plan->steps[i].flags & NSB_STEP_SESSION)
+			continue;
+		put_step(out, &plan->steps[i]);
+		fputc('\n', out);
+	}
 	if (fclose(out) != 0) {
 		free(text);
 		return NULL;

@@ -42,20 +42,6 @@ int plan_add(planner *p, nsb_step step)
 	return 0;
 }
 
-static int append(char ***list, size_t *n, const char *text)
-{
-	char **more = realloc(*list, (*n + 1) * sizeof(*more));
-
-	if (more == NULL)
-		return -ENOMEM;
-	*list = more;
-	more[*n] = strdup(text);
-	if (more[*n] == NULL)
-		return -ENOMEM;
-	(*n)++;
-	return 0;
-}
-
 int plan_expand(planner *p, const char *text, bool as_path, char **ret)
 {
 	NSB_FREE char *expanded = NULL;
@@ -131,13 +117,12 @@ static int terminal_path(const char *tty, char **ret)
 	return 0;
 }
 
-static int decide(planner *p)
+/* The terminal of the application, and what a login must have in common with another to share a box with it. */
+static int decide_terminals(planner *p, bool *ret_host)
 {
-	const nsb_settings *s = p->settings;
 	nsb_plan *plan = p->plan;
-	NSB_FREE char *hostname = NULL;
-	char name[64], path[PATH_MAX];
-	bool host_terminals, own_name;
+	int devpts = p->settings->devpts;
+	char path[PATH_MAX];
 	int r = terminal_path(p->session->tty, &plan->terminal);
 
 	if (r < 0)
@@ -152,17 +137,44 @@ static int decide(planner *p)
 		if (plan->terminal == NULL)
 			return -ENOMEM;
 	}
+	*ret_host = devpts == NSB_DEVPTS_HOST || (devpts == NSB_DEVPTS_AUTO && plan->terminal != NULL);
+	if (!*ret_host)
+		plan->terminals = strdup("own");
+	else if (plan->terminal == NULL || nsb_path_below(plan->terminal, "/dev/pts"))
+		plan->terminals = strdup("host");
+	else
+		plan->terminals = strdup(plan->terminal);
+	return plan->terminals == NULL ? -ENOMEM : 0;
+}
+
+static int decide(planner *p)
+{
+	const nsb_settings *s = p->settings;
+	nsb_plan *plan = p->plan;
+	NSB_FREE char *hostname = NULL;
+	char name[64];
+	bool host_terminals, own_name;
+	int r = decide_terminals(p, &host_terminals);
+
+	if (r < 0)
+		return r;
+	if (s->linger != 0 && s->share != NSB_SHARE_USER)
+		return nsb_error_set(p->error, EBADMSG,
+				     "linger: a box of a single session cannot stay for nobody comes back to it: write "
+				     "share = user as well, or take linger out");
 	plan->namespaces = s->namespaces;
 	if (s->network != NSB_NETWORK_HOST)
 		plan->namespaces |= CLONE_NEWNET;
 	plan->root_is_host = strcmp(s->root, "host") == 0;
-	host_terminals = s->devpts == NSB_DEVPTS_HOST || (s->devpts == NSB_DEVPTS_AUTO && plan->terminal != NULL);
 	p->when = (plan->root_is_host ? NSB_VIEW_ROOT_HOST : NSB_VIEW_ROOT_DIRECTORY) |
 		  (s->private_tmp == NSB_PRIVATE_TMP_SESSION ? NSB_VIEW_PRIVATE_TMP : 0) |
 		  (host_terminals ? NSB_VIEW_HOST_TERMINALS : NSB_VIEW_OWN_TERMINALS) |
 		  (plan->namespaces & CLONE_NEWIPC ? NSB_VIEW_OWN_IPC : NSB_VIEW_HOST_IPC) |
 		  (plan->namespaces & CLONE_NEWNET ? NSB_VIEW_OWN_NETWORK : 0);
 	plan->cgroup_manager = s->cgroup_manager;
+	plan->share = s->share == NSB_SHARE_USER;
+	plan->on_change = s->on_change;
+	plan->linger = s->linger;
 	plan->stop_timeout = s->stop_timeout;
 	plan->runtime_max = s->runtime_max;
 	plan->record = (nsb_service_traits(p->session->service) & NSB_SERVICE_NO_RECORD) == 0;
@@ -191,11 +203,20 @@ static int plan_host(planner *p)
 	if (p->settings->sessions_max != NSB_INFINITY)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_SESSIONS,
 					    .data = sessions,
+					    .flags = NSB_STEP_SESSION,
 					    .why = "sessions of the user, counted before another one is added" });
 	if (r == 0)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_REGISTER,
 					    .dst = (char *)p->session->id,
 					    .why = "whoever finds the entry without its lock cleans up" });
+	if (r == 0)
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_MEMBER,
+					    .dst = (char *)p->session->login,
+					    .flags = NSB_STEP_SESSION,
+					    .why = "the login: who, from where, to be closed when it is over" });
+	if (r == 0 && p->plan->share)
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_CONTROL,
+					    .why = "later logins of the user ask here and join the box" });
 	if (r == 0)
 		r = plan_limits(p);
 	p->stage = NSB_STAGE_SPAWN;
@@ -239,6 +260,36 @@ static int plan_root(planner *p)
 						   : "the profile's tree" });
 }
 
+const char *nsb_plan_watched(const nsb_step *step)
+{
+	return step->flags & NSB_STEP_SOURCE_IN_BOX ? step->dst : step->src;
+}
+
+int nsb_plan_renewal(nsb_plan *ret)
+{
+	nsb_plan plan = { 0 };
+	planner p = { .plan = &plan, .stage = NSB_STAGE_BUILD };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < nsb_n_view_before_proc; i++) {
+		const nsb_view_row *row = &nsb_view_before_proc[i];
+		bool holds = row->op == NSB_OP_MOUNT && row->when == 0 && strcmp(row->src, "tmpfs") == 0 && !row->owned;
+
+		/* none of these has a specifier */
+		if ((holds && strchr(row->dst, '%') == NULL) || (row->flags & NSB_STEP_RENEW))
+			r = plan_add(&p, (nsb_step){ .op = row->op,
+						     .flags = row->flags,
+						     .src = (char *)row->src,
+						     .dst = (char *)row->dst,
+						     .why = row->why });
+	}
+	if (r == 0)
+		*ret = plan;
+	else
+		nsb_plan_done(&plan);
+	return r;
+}
+
 static int plan_view(planner *p)
 {
 	return add_rows(p, nsb_view_before_proc, nsb_n_view_before_proc);
@@ -266,47 +317,6 @@ static int plan_home(planner *p)
 				       .why = "the user's home" });
 }
 
-/* What follows from the session rather than from the profile: terminal, host name, tickets. */
-static int plan_session(planner *p)
-{
-	const char *cache = nsb_after_prefix(p->session->krb5ccname, "FILE:");
-	char path[PATH_MAX];
-	int r = 0;
-
-	if (cache == NULL && p->session->krb5ccname[0] == '/')
-		cache = p->session->krb5ccname;
-	if ((p->when & NSB_VIEW_HOST_TERMINALS) && p->plan->terminal != NULL &&
-	    !nsb_path_below(p->plan->terminal, "/dev/pts"))
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
-					    .src = p->plan->terminal,
-					    .dst = p->plan->terminal,
-					    .flags = NSB_STEP_NOSUID | NSB_STEP_NOEXEC,
-					    .why = "the terminal of this login" });
-	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_HOSTS,
-					    .dst = "/run/host/hosts",
-					    .data = p->plan->hostname,
-					    .flags = NSB_STEP_OPTIONAL,
-					    .why = "the box's name must resolve" });
-	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
-					    .src = "/run/host/hosts",
-					    .dst = "/etc/hosts",
-					    .flags = NSB_STEP_OPTIONAL | NSB_STEP_SOURCE_IN_BOX | NSB_STEP_READ_ONLY |
-						     NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC,
-					    .why = "as above" });
-	if (r == 0 && cache != NULL && (p->when & NSB_VIEW_PRIVATE_TMP) &&
-	    nsb_path_normalize(cache, path, sizeof(path)) == 0 && nsb_path_below(path, "/tmp"))
-		r = plan_add(p, (nsb_step){ .op = NSB_OP_CREDENTIALS,
-					    .src = path,
-					    .dst = path,
-					    .uid = p->session->uid,
-					    .gid = p->session->gid,
-					    .flags = NSB_STEP_OPTIONAL,
-					    .why = "the Kerberos cache lies in the host's /tmp" });
-	return r;
-}
-
 static int plan_end(planner *p)
 {
 	int r;
@@ -329,58 +339,10 @@ static int plan_end(planner *p)
 					    .why = "nsboxctl may see it" });
 	p->stage = NSB_STAGE_COMMIT;
 	if (r == 0 && p->plan->record)
-		r = plan_add(p,
-			     (nsb_step){ .op = NSB_OP_RECORD, .why = "who(1) and last(1) on the host know the login" });
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_RECORD,
+					    .flags = NSB_STEP_SESSION,
+					    .why = "who(1) and last(1) on the host know the login" });
 	return r;
-}
-
-static int plan_environment(planner *p)
-{
-	nsb_plan *plan = p->plan;
-	bool caller = nsb_service_traits(p->session->service) & NSB_SERVICE_CALLER;
-	NSB_FREE char *id = nsb_format("NSBOX_ID=%s", p->session->id);
-	NSB_FREE char *xauthority = nsb_format("XAUTHORITY=/run/user/%u/Xauthority", p->session->uid);
-	int r;
-
-	if (id == NULL || xauthority == NULL)
-		return -ENOMEM;
-	r = append(&plan->environment, &plan->n_environment, id);
-	if (r == 0)
-		r = append(&plan->environment, &plan->n_environment, "DBUS_SESSION_BUS_ADDRESS");
-	/* the sockets of the caller's agent stay outside */
-	if (r == 0 && caller)
-		r = append(&plan->environment, &plan->n_environment, "SSH_AUTH_SOCK");
-	/* every box has a display :10 of its own, so the cookies of two sessions must not share a file */
-	if (r == 0 && plan->record && plan->terminal == NULL)
-		r = append(&plan->environment, &plan->n_environment, xauthority);
-	return r;
-}
-
-static int plan_warnings(planner *p)
-{
-	const struct {
-		bool holds;
-		const char *sentence;
-	} rows[] = {
-		{ true, "root in the box is root on the host's files and kernel: no capability is taken away" },
-		{ p->plan->root_is_host, "files of the host that the user may read are in sight" },
-		{ (p->when & NSB_VIEW_HOST_TERMINALS) != 0,
-		  "the terminal is shared with the host: input can be pushed into it (TIOCSTI)" },
-		{ (p->when & NSB_VIEW_OWN_NETWORK) == 0,
-		  "the network is the host's: its ports, services and abstract sockets can be reached" },
-		{ (p->when & NSB_VIEW_OWN_IPC) == 0, "shared memory, semaphores and message queues are the host's" },
-		{ (p->when & NSB_VIEW_PRIVATE_TMP) == 0, "/tmp and /var/tmp are shared with other sessions" },
-		{ true, "files that the user leaves in the home (~/.ssh/authorized_keys, ~/.forward, user units) act "
-			"outside" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		int r = rows[i].holds ? append(&p->plan->unprotected, &p->plan->n_unprotected, rows[i].sentence) : 0;
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 int nsb_plan_make(const nsb_session *session, const nsb_settings *settings, nsb_plan *ret, nsb_error *error)
@@ -417,6 +379,7 @@ void nsb_plan_done(nsb_plan *plan)
 	free(plan->environment);
 	free(plan->unprotected);
 	free(plan->terminal);
+	free(plan->terminals);
 	free(plan->root);
 	free(plan->cgroup_parent);
 	free(plan->hostname);

@@ -23,6 +23,8 @@ typedef enum nsb_op {
 	/* on the host, each with an undo */
 	NSB_OP_SESSIONS, /* data: how many sessions the user may have, this one counted */
 	NSB_OP_REGISTER, /* entry and lock in /run/nsbox */
+	NSB_OP_MEMBER,	 /* dst: this login, in that entry or in the one of the box that it joins */
+	NSB_OP_CONTROL,	 /* the socket by which later logins of the user find the box */
 	NSB_OP_CGROUP,	 /* src: group below which boxes are made, dst: the box's below that, in each tree needed */
 	NSB_OP_LIMIT,	 /* src: configuration key, dst: group as above, data: value (limit-table.h) */
 	/* the border */
@@ -67,8 +69,10 @@ enum nsb_step_flags {
 	NSB_STEP_SLAVE = 1 << 6,	 /* later mounts of the host arrive */
 	NSB_STEP_SOURCE_IN_BOX = 1 << 7, /* src is a path of the new root */
 	NSB_STEP_NO_SYMLINKS =
-		1 << 8,		/* dst is reached without any symbolic link: one there is an attack or a mistake */
-	NSB_STEP_HOME = 1 << 9, /* a missing dst may be made on a tmpfs over its empty parent */
+		1 << 8,		    /* dst is reached without any symbolic link: one there is an attack or a mistake */
+	NSB_STEP_HOME = 1 << 9,	    /* a missing dst may be made on a tmpfs over its empty parent */
+	NSB_STEP_RENEW = 1 << 11,   /* what the host puts in the place of src later is bound again */
+	NSB_STEP_SESSION = 1 << 10, /* belongs to the login, not to the box: done as well where it joins one */
 };
 
 typedef struct nsb_step {
@@ -93,7 +97,11 @@ typedef struct nsb_plan {
 	char *terminal; /* path of the terminal the application brings; NULL if it makes its own */
 	char *root;	/* directory; "/" for the host */
 	char *cgroup_parent;
-	int cgroup_manager;   /* nsb_cgroup_manager */
+	int cgroup_manager; /* nsb_cgroup_manager */
+	bool share;	    /* the user's other logins join the box */
+	char *terminals;    /* what such a login brings: "own" (makes them in the box), "host", or a path below /dev */
+	int on_change;	    /* nsb_on_change */
+	int64_t linger;	    /* ms; 0: not at all; NSB_INFINITY: for good */
 	int64_t stop_timeout; /* ms */
 	int64_t runtime_max;  /* ms; NSB_INFINITY: no end */
 	char *hostname;
@@ -105,13 +113,25 @@ typedef struct nsb_plan {
 } nsb_plan;
 
 /* Makes the plan. 0 with *ret (the caller frees by nsb_plan_done); -EINVAL with a sentence where a value does not fit
- * this session (specifier, path); -ENOMEM. */
+ * this session (specifier, path); -EBADMSG with one where values do not fit each other, whoever logs in; -ENOMEM. */
 int nsb_plan_make(const nsb_session *session, const nsb_settings *settings, nsb_plan *ret, nsb_error *error);
 void nsb_plan_done(nsb_plan *plan);
 
 /* The step as one line of text for explain and golden tests (static words, no newline). NULL without memory; the caller
  * frees. */
 char *nsb_plan_step_text(const nsb_step *step);
+
+/* Not a plan of a box, but what is needed to bind again what the host has replaced in one that lives: the steps of the
+ * default view that say so, and the file systems that hold their targets. 0, -ENOMEM. */
+int nsb_plan_renewal(nsb_plan *ret);
+
+/* The path on the host that tells whether a step with NSB_STEP_RENEW is to be done again. */
+const char *nsb_plan_watched(const nsb_step *step);
+
+/* The whole plan of the box as text, a line for each thing: two logins fit into one box if their plans, made for that
+ * box's id, have the same text. Without the steps that belong to the login (NSB_STEP_SESSION). NULL without memory; the
+ * caller frees. */
+char *nsb_plan_text(const nsb_plan *plan);
 
 /* The word of an operation: "bind". */
 const char *nsb_op_name(nsb_op op);

@@ -30,8 +30,9 @@ typedef struct nsb_session {
 	nsb_group *groups; /* primary and supplementary ones */
 	size_t n_groups;
 	/* made by the helper */
-	char id[NSB_ID_LENGTH + 1]; /* of the box to be: [a-z0-9] */
-	char *host_name;	    /* the host's node name */
+	char login[NSB_ID_LENGTH + 1]; /* of this login, made by the module: [a-z0-9] */
+	char id[NSB_ID_LENGTH + 1];    /* of the box: that of the login that makes it */
+	char *host_name;	       /* the host's node name */
 } nsb_session;
 
 #endif

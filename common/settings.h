@@ -22,6 +22,8 @@ typedef struct nsb_list {
 	size_t n;
 } nsb_list;
 
+typedef enum nsb_share { NSB_SHARE_SESSION, NSB_SHARE_USER } nsb_share;
+typedef enum nsb_on_change { NSB_ON_CHANGE_SEPARATE, NSB_ON_CHANGE_REFUSE } nsb_on_change;
 typedef enum nsb_on_error { NSB_ON_ERROR_DENY, NSB_ON_ERROR_ALLOW } nsb_on_error;
 typedef enum nsb_private_tmp { NSB_PRIVATE_TMP_SESSION, NSB_PRIVATE_TMP_NO } nsb_private_tmp;
 typedef enum nsb_devpts { NSB_DEVPTS_AUTO, NSB_DEVPTS_PRIVATE, NSB_DEVPTS_HOST } nsb_devpts;
@@ -39,6 +41,9 @@ typedef struct nsb_settings {
 	nsb_list from;
 	char *inherits;	      /* NULL: nothing */
 	int on_error;	      /* nsb_on_error */
+	int share;	      /* nsb_share */
+	int on_change;	      /* nsb_on_change */
+	int64_t linger;	      /* milliseconds that a shared box outlives its last login; NSB_INFINITY: for good */
 	int64_t stop_timeout; /* milliseconds; never NSB_INFINITY */
 	/* view: templates still hold their % specifiers */
 	char *hostname;

@@ -134,6 +134,7 @@ static void parse_facts(char *text, facts *f)
 				   .gid = 2001,
 				   .home = (char *)"/home/alice",
 				   .shell = (char *)"/bin/bash",
+				   .login = "k3j5h7g9fx",
 				   .id = "k3j5h7g9fx",
 				   .host_name = (char *)"lab1" } };
 	f->session.groups = f->groups;
@@ -159,6 +160,9 @@ static void print_plan(FILE *out, const nsb_plan *plan)
 	fprintf(out, "\nroot %s%s\nterminal %s\nhostname %s\nstop_timeout %lld\n%s", plan->root,
 		plan->root_is_host ? " (host)" : "", plan->terminal != NULL ? plan->terminal : "-", plan->hostname,
 		(long long)plan->stop_timeout, plan->record ? "record\n" : "");
+	if (plan->share)
+		fprintf(out, "share: terminals %s, linger %lld\n", plan->terminals,
+			plan->linger == NSB_INFINITY ? -1 : (long long)plan->linger);
 	if (plan->runtime_max != NSB_INFINITY)
 		fprintf(out, "runtime_max %lld\n", (long long)plan->runtime_max);
 	if (plan->cgroup_manager != NSB_CGROUP_MANAGER_AUTO)

@@ -245,6 +245,14 @@ static void directly(void **state)
 	assert_int_equal(number, 90000);
 	assert_int_equal(nsb_parse_amount(nsb_key_find("stop_timeout"), "0", &number, NULL), 0);
 	assert_int_equal(number, 0);
+	/* words besides times */
+	assert_int_equal(nsb_parse_amount(nsb_key_find("linger"), "yes", &number, NULL), 0);
+	assert_int_equal(number, NSB_INFINITY);
+	assert_int_equal(nsb_parse_amount(nsb_key_find("linger"), "no", &number, NULL), 0);
+	assert_int_equal(number, 0);
+	assert_int_equal(nsb_parse_amount(nsb_key_find("linger"), "10min", &number, NULL), 0);
+	assert_int_equal(number, 600000);
+	assert_int_equal(nsb_parse_amount(nsb_key_find("stop_timeout"), "no", &number, NULL), -EINVAL);
 	/* a key whose value is no number */
 	assert_int_equal(nsb_parse_amount(nsb_key_find("root"), "1", &number, &error), -EINVAL);
 	assert_string_equal(error.words, "this is no key of a number");

@@ -33,6 +33,7 @@ static const nsb_session alice = {
 	.shell = (char *)"/bin/sh",
 	.groups = groups,
 	.n_groups = 2,
+	.login = "k3j5h7g9fx",
 	.id = "k3j5h7g9fx",
 	.host_name = (char *)"lab1",
 };
