@@ -7,7 +7,12 @@
 
 #define NSB_MAGIC 0x6e736278u /* "nsbx" */
 
-typedef enum nsb_message_type { NSB_MESSAGE_REQUEST = 1, NSB_MESSAGE_ANSWER, NSB_MESSAGE_WORD } nsb_message_type;
+typedef enum nsb_message_type {
+	NSB_MESSAGE_REQUEST = 1,
+	NSB_MESSAGE_ANSWER,
+	NSB_MESSAGE_WORD,
+	NSB_MESSAGE_CONTROL
+} nsb_message_type;
 
 typedef struct nsb_message_head {
 	uint32_t magic;

@@ -8,6 +8,17 @@
  *   app -> helper   JOINED
  *   monitor -> app  COMMITTED
  *   app -> monitor  LEAVE
+ *
+ * A later login of the user joins a box that sessions share by the control socket of its monitor, one connection each:
+ *
+ *   helper -> monitor   JOIN: the box does not end until this connection does
+ *   monitor -> helper   READY (with the pidfd of PID 1); or it closes: ending, full, another version
+ *   helper -> app, app -> helper   answer, JOINED as above
+ *   helper -> monitor   MEMBER (with the application's socket and pidfd)
+ *   monitor -> app      COMMITTED
+ *
+ * One that finds the box made by another configuration, and makes one of its own, says RETIRE to the old one's monitor, and
+ * nothing else.
  */
 #ifndef NSB_PROTOCOL_H
 #define NSB_PROTOCOL_H
@@ -17,6 +28,7 @@
 #include <sys/types.h>
 
 #include "common/error.h"
+#include "common/session.h"
 
 #define NSB_PROTOCOL_VERSION 1
 #define NSB_MESSAGE_MAX	     16384 /* bytes in one message */
@@ -57,9 +69,13 @@ typedef enum nsb_result {
 	NSB_RESULT_MAX
 } nsb_result;
 
+/* Not the box's cgroup namespace, which begins at the group of PID 1, but a new one, which begins at the group that the
+ * app stays in. */
+#define NSB_OWN_CGROUP_NAMESPACE (1ULL << 32)
+
 typedef struct nsb_answer {
 	uint32_t result;     /* nsb_result */
-	uint64_t namespaces; /* CLONE_NEW* for setns(2) */
+	uint64_t namespaces; /* CLONE_NEW* for setns(2), and NSB_OWN_CGROUP_NAMESPACE */
 	uint64_t root_mount; /* mount id of the box's root: where the app must find itself after the join */
 	uint64_t uid, gid;   /* of the session's user */
 	nsb_error error;     /* for everything but OK and IGNORE */
@@ -90,6 +106,28 @@ void nsb_answer_done(nsb_answer *answer);
 
 int nsb_say(int socket, nsb_signal_word word);
 int nsb_hear(int socket, int64_t deadline, nsb_signal_word expected);
+
+/* What helper and monitor say to each other over the control socket. */
+typedef enum nsb_control_word {
+	NSB_CONTROL_JOIN = 1,
+	NSB_CONTROL_READY,
+	NSB_CONTROL_MEMBER,
+	NSB_CONTROL_RETIRE
+} nsb_control_word;
+
+#define NSB_CONTROL_FDS 2
+
+typedef struct nsb_control {
+	uint32_t word;			 /* nsb_control_word */
+	char session[NSB_ID_LENGTH + 1]; /* the login that it is about */
+	int fds[NSB_CONTROL_FDS];	 /* READY: PID 1; MEMBER: socket, pidfd; -1 where none */
+} nsb_control;
+
+/* Sends fds along, which stay the caller's. */
+int nsb_control_send(int socket, const nsb_control *control);
+/* The descriptors received are the caller's (O_CLOEXEC): as many as belong to the word, exactly. -EPROTO also for
+ * another version. */
+int nsb_control_receive(int socket, int64_t deadline, nsb_control *ret);
 
 /* CLOCK_MONOTONIC in milliseconds. */
 int64_t nsb_now(void);

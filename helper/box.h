@@ -45,6 +45,7 @@ typedef struct nsb_box {
 	nsb_choice choice;
 	nsb_plan plan;
 	bool planned;
+	bool forbidden; /* could be boxed, but is not to be (on_change = refuse): on_error does not count */
 	/* found by check */
 	nsb_cgroup_layout layout;
 	int init_program, monitor_program; /* O_PATH */
@@ -52,7 +53,11 @@ typedef struct nsb_box {
 	/* made on the host */
 	int boxes; /* registry directory */
 	int lock;
-	int user_lock; /* while the user's sessions are counted */
+	int user_lock; /* while the user's sessions are counted, and looked through for a box to join */
+	bool joining;  /* the box of the user is there: only the steps of the login are done */
+	int monitor;   /* connection to its monitor, which keeps the box for us */
+	int listener;  /* control socket of a box that others may join */
+	nsb_member member;
 	nsb_entry entry;
 	int cgroups[NSB_CGROUP_TREES_MAX];	/* directory of the box's group in each tree of the layout */
 	int cgroups_join[NSB_CGROUP_TREES_MAX]; /* file in it that takes "0"; -1 where nobody moves */

@@ -15,6 +15,8 @@ static const struct {
 } operations[NSB_OP_MAX] = {
 	[NSB_OP_SESSIONS] = { host_sessions, host_sessions_done },
 	[NSB_OP_REGISTER] = { host_register, host_unregister },
+	[NSB_OP_MEMBER] = { host_member, host_member_remove },
+	[NSB_OP_CONTROL] = { host_control, host_control_close },
 	[NSB_OP_CGROUP] = { host_cgroup, host_cgroup_remove },
 	[NSB_OP_LIMIT] = { host_limit, host_limit_undo },
 	[NSB_OP_SPAWN] = { namespaces_spawn, namespaces_kill },
@@ -45,6 +47,13 @@ static const struct {
 	[NSB_OP_RECORD] = { host_record, host_record_close },
 };
 
+/* Where the login joins a box, that is made already. (Under systemd its own scope is bound as the others are.) */
+static bool is_wanted(const nsb_box *box, const nsb_step *step)
+{
+	return !box->joining || (step->flags & NSB_STEP_SESSION) ||
+	       (step->op == NSB_OP_LIMIT && box->layout.scope_unit[0] != '\0');
+}
+
 void build_enter(nsb_box *box, nsb_stage stage)
 {
 	box->error.stage = stage;
@@ -65,8 +74,13 @@ int build_stage(nsb_box *box, nsb_stage stage)
 	build_enter(box, stage);
 	while (box->done < box->plan.n_steps && box->plan.steps[box->done].stage == stage) {
 		const nsb_step *step = &box->plan.steps[box->done];
-		int r = fault_at_step(box->done);
+		int r;
 
+		if (!is_wanted(box, step)) {
+			box->done++;
+			continue;
+		}
+		r = fault_at_step(box->done);
 		if (r == 0)
 			r = operations[step->op].run(box, step);
 		/* counted even if it failed: an undo takes back a half-done step as well */
@@ -84,7 +98,7 @@ void build_undo(nsb_box *box)
 	while (box->done > 0) {
 		const nsb_step *step = &box->plan.steps[--box->done];
 
-		if (operations[step->op].undo != NULL)
+		if (is_wanted(box, step) && operations[step->op].undo != NULL)
 			operations[step->op].undo(box, step);
 	}
 }

@@ -21,6 +21,7 @@
 #include "helper/capabilities.h"
 #include "helper/check-limits.h"
 #include "helper/check-names.h"
+#include "helper/share.h"
 #include "helper/steps.h"
 
 static int check_not_chrooted(nsb_error *error)
@@ -201,6 +202,8 @@ int check_box(nsb_box *box)
 		r = find_scope(box);
 	if (r == 0)
 		r = check_sessions(box);
+	if (r == 0)
+		r = share_check(box);
 	if (r == 0)
 		r = check_root(&box->plan, box->session.shell, &box->error);
 	if (r == 0)

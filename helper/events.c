@@ -32,7 +32,11 @@ static bool open_event(const nsb_box *box, size_t row, char argument[NSB_EVENT_S
 	if (index < 0)
 		return false;
 	group = box->cgroups[index];
-	if (limit->user) {
+	if (box->plan.share && box->entry.scope[0] != '\0') {
+		/* the user's slice has both limits */
+		above = open(box->entry.scope, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		group = above;
+	} else if (limit->user) {
 		/* under systemd this is the user's slice */
 		above = openat(group, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		group = above;

@@ -10,6 +10,7 @@
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
@@ -172,14 +173,36 @@ static ssize_t read_as_user(const nsb_box *box, const nsb_step *step, char *text
 
 	if (path < 0 || fstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != step->uid)
 		return -ENOENT;
-	/* the descriptor is on the file that was looked at: nothing can be exchanged between the look and the open */
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", path);
+	/* The descriptor is on the file that was looked at: nothing can be exchanged between the look and the open. By the
+	 * host's /proc: that of a box which the login joins does not know this process. */
+	snprintf(proc, sizeof(proc), "proc/self/fd/%d", path);
 	setfsgid(step->gid);
 	setfsuid(step->uid);
-	fd = open(proc, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = openat(box->host_root, proc, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	setfsuid(0);
 	setfsgid(0);
 	return fd < 0 ? -errno : nsb_read_text(fd, text, COPY_MAX);
+}
+
+/* An earlier login may have left one of that name in the box. */
+static void remove_old(nsb_box *box, const nsb_step *step)
+{
+	const char *name;
+	NSB_CLOSE int parent = mounts_open_parent(box, step, &name);
+
+	if (parent >= 0)
+		unlinkat(parent, name, 0);
+}
+
+/* In a box that is there /tmp may be full, or a directory stand in the way: what its sessions have done keeps the next
+ * one not out, least of all the one that is to mend it. */
+static int go_without(nsb_box *box, const nsb_step *step, int r)
+{
+	syslog(LOG_NOTICE, "nsbox %s: the Kerberos cache %s of %s was not taken along: %s", box->session.login,
+	       step->src, box->session.user, strerror(-r));
+	remove_old(box, step);
+	box->error = (nsb_error){ .stage = box->error.stage };
+	return 0;
 }
 
 int files_credentials(nsb_box *box, const nsb_step *step)
@@ -195,10 +218,14 @@ int files_credentials(nsb_box *box, const nsb_step *step)
 	n = read_as_user(box, step, text);
 	if (n < 0)
 		return 0;
+	if (box->joining)
+		remove_old(box, step);
 	r = create(box, step, 0600, step->uid, step->gid, &fd);
-	if (r == -ENOENT)
+	if (r == -ENOENT && !box->joining)
 		return nsb_error_set(&box->error, r, "%s: only caches directly in /tmp are taken along", step->src);
 	if (r == 0)
 		r = nsb_write_all(fd, text, (size_t)n);
+	if (r < 0 && box->joining)
+		return go_without(box, step, r);
 	return r < 0 ? nsb_error_set(&box->error, r, "cannot write %s: %s", step->dst, strerror(-r)) : 0;
 }

@@ -19,6 +19,7 @@
 
 #include "common/fd-util.h"
 #include "common/protocol.h"
+#include "common/string-util.h"
 #include "helper/bus.h"
 #include "helper/freeze-v1.h"
 #include "helper/freezer.h"
@@ -173,6 +174,29 @@ static int thaw_checked(const nsb_entry *entry, int home, nsb_error *error)
 	return r;
 }
 
+/* Whether some of the sessions that share the box have groups of their own (under systemd): one of version 2 that is not
+ * the box's. */
+static bool has_scopes(int boxes, const nsb_entry *entry)
+{
+	NSB_FREE nsb_member *members = NULL;
+	bool found = entry->scope[0] != '\0';
+	size_t n = 0;
+
+	if (nsb_registry_members(boxes, entry, &members, &n) < 0)
+		return found;
+	for (size_t i = 0; i < n && !found; i++) {
+		char path[64], text[4096];
+		const char *own;
+
+		snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)members[i].process.pid);
+		if (nsb_read_text_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+			continue;
+		own = nsb_after_prefix(text, "0::/user.slice/");
+		found = own != NULL && strstr(own, ".scope") != NULL;
+	}
+	return found;
+}
+
 static int change(int boxes, const char *id, bool freeze, nsb_error *error)
 {
 	NSB_CLOSE int turn = take_turn(boxes, id);
@@ -182,6 +206,12 @@ static int change(int boxes, const char *id, bool freeze, nsb_error *error)
 
 	if (r < 0)
 		return r;
+	if (entry.share[0] != '\0' && has_scopes(boxes, &entry))
+		return nsb_error_set(
+			error, ENOTSUP,
+			"the sessions that share box %s are in scopes of their own: systemctl %s user-%u.slice "
+			"does it to all of the user",
+			id, freeze ? "freeze" : "thaw", entry.uid);
 	if (turn < 0)
 		return turn;
 	home = open_home(&entry);

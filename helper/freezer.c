@@ -11,9 +11,7 @@
 
 const char *freezer_home(const nsb_entry *entry)
 {
-	if (entry->scope[0] != '\0')
-		return entry->scope;
-	return entry->n_cgroups > 0 ? entry->cgroups[0] : "";
+	return entry->n_cgroups > 0 ? entry->cgroups[0] : entry->scope;
 }
 
 int freezer_event(int group, const char *word)

@@ -6,6 +6,10 @@
  *    nsbox.service), written to directly;
  *  - under systemd, where the application leads a logind session: the session's scope is the box's group. Nothing is
  *    moved, and the limits are set by systemd, in one call for the scope and one for the user's slice.
+ *
+ * A box that sessions share outlives each of them, so it has a group of its own in any case, in which PID 1 is and who
+ * joins without a scope. Sessions that lead a scope stay in theirs; what bounds all of them together is the user's slice,
+ * which gets the limits of the box, or those of the user where they are lower.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,20 +35,35 @@ static bool in_scope(const nsb_box *box)
 	return box->layout.scope_unit[0] != '\0';
 }
 
+static bool own_group(const nsb_box *box)
+{
+	return !in_scope(box) || box->plan.share;
+}
+
 /* ---- groups of our own ---- */
+
+/* The scope that stands for the box, or the slice that it is in where sessions share the box. */
+static int note_scope(nsb_box *box)
+{
+	char *scope = box->entry.scope;
+
+	if ((size_t)snprintf(scope, sizeof(box->entry.scope), "%s", box->layout.trees[0].own) >=
+	    sizeof(box->entry.scope))
+		return nsb_error_set(&box->error, ENAMETOOLONG, "the path of the session's scope is too long");
+	if (box->plan.share)
+		*strrchr(scope, '/') = '\0'; /* find_scope() has seen one */
+	return 0;
+}
 
 int host_cgroup_paths(nsb_box *box)
 {
 	const nsb_cgroup_layout *layout = &box->layout;
 	const char *group = "";
+	int r = in_scope(box) ? note_scope(box) : 0;
 
 	box->entry.n_cgroups = 0;
-	if (in_scope(box)) {
-		if ((size_t)snprintf(box->entry.scope, sizeof(box->entry.scope), "%s", layout->trees[0].own) >=
-		    sizeof(box->entry.scope))
-			return nsb_error_set(&box->error, ENAMETOOLONG, "the path of the session's scope is too long");
-		return 0;
-	}
+	if (r < 0 || !own_group(box))
+		return r;
 	for (size_t i = 0; i < box->plan.n_steps; i++)
 		if (box->plan.steps[i].op == NSB_OP_CGROUP)
 			group = box->plan.steps[i].dst;
@@ -71,11 +90,11 @@ int host_cgroup(nsb_box *box, const nsb_step *step)
 {
 	int r = 0;
 
-	if (in_scope(box))
+	if (!own_group(box))
 		return open_scope(box);
 	for (size_t i = 0; r == 0 && i < box->layout.n_trees; i++) {
 		r = nsb_cgroup_make(&box->layout, i, step->dst, &box->cgroups[i], &box->error);
-		if (r == 0) {
+		if (r == 0 && !in_scope(box)) {
 			box->cgroups_join[i] =
 				nsb_cgroup_open_join(&box->layout.trees[i], box->cgroups[i], &box->error);
 			r = box->cgroups_join[i] < 0 ? box->cgroups_join[i] : 0;
@@ -92,7 +111,7 @@ void host_cgroup_remove(nsb_box *box, const nsb_step *step)
 
 		box->cgroups_join[i] = nsb_close(box->cgroups_join[i]);
 		box->cgroups[i] = nsb_close(box->cgroups[i]);
-		if (in_scope(box) || i >= box->entry.n_cgroups)
+		if (!own_group(box) || i >= box->entry.n_cgroups)
 			continue;
 		/* one that was not made: a group of the user was, perhaps, above it */
 		if (made || faccessat(AT_FDCWD, box->entry.cgroups[i], F_OK, 0) < 0)
@@ -156,6 +175,28 @@ static int call_add(call *c, char *argument)
 	return 0;
 }
 
+/* A property that two limits want, in the box and for all of the user, gets the lower one. */
+static int call_add_lower(call *c, const char *key, const char *text)
+{
+	size_t length = strlen(key);
+	char *argument = nsb_format("%s=%s", key, text);
+
+	for (size_t i = 3; argument != NULL && i < c->n; i++) {
+		char *other = c->arguments[i];
+
+		if (strncmp(other, key, length) != 0 || other[length] != '=')
+			continue;
+		if (strtoull(text, NULL, 10) >= strtoull(other + length + 1, NULL, 10)) {
+			free(argument);
+			return 0;
+		}
+		free(other);
+		c->arguments[i] = argument;
+		return 0;
+	}
+	return call_add(c, argument);
+}
+
 static int call_begin(call *c, const char *unit)
 {
 	int r = call_add(c, strdup("nsbox-bus"));
@@ -177,7 +218,13 @@ static int call_add_limit(call *c, const nsb_limit *limit, const nsb_step *step,
 	if (limit->kind == NSB_LIMIT_LIST)
 		return call_add(c, nsb_format("%s=%s", limit->box_key, step->data));
 	r = limits_resolve(limit, step->data, &machine, text, error);
-	return r < 0 ? r : call_add(c, nsb_format("%s=%s", limit->box_key, text));
+	return r < 0 ? r : call_add_lower(c, limit->box_key, text);
+}
+
+/* Whether a limit is one of the user's slice rather than of the session's scope. */
+static bool is_of_slice(const nsb_box *box, const nsb_limit *limit)
+{
+	return limit->user || box->plan.share;
 }
 
 /* Sets all limits of one unit; what was there before is kept for the undo. */
@@ -192,7 +239,7 @@ static int set_unit(nsb_box *box, const char *unit, bool user, char **ret_before
 		const nsb_limit *limit = step->op == NSB_OP_LIMIT ? nsb_limit_find(step->src) : NULL;
 		nsb_error why = { 0 };
 
-		if (limit == NULL || limit->user != user)
+		if (limit == NULL || is_of_slice(box, limit) != user)
 			continue;
 		if ((step->flags & NSB_STEP_OPTIONAL) && check_limit(&box->plan, &box->layout, step, &why) < 0)
 			continue; /* said by its own step */
@@ -213,12 +260,13 @@ static int set_unit(nsb_box *box, const char *unit, bool user, char **ret_before
 static int set_by_systemd(nsb_box *box, const nsb_limit *limit)
 {
 	char slice[64];
-	char **before = limit->user ? &box->slice_before : &box->scope_before;
+	bool of_slice = is_of_slice(box, limit);
+	char **before = of_slice ? &box->slice_before : &box->scope_before;
 
 	if (*before != NULL)
 		return 0;
 	snprintf(slice, sizeof(slice), "user-%u.slice", box->session.uid);
-	return set_unit(box, limit->user ? slice : box->layout.scope_unit, limit->user, before);
+	return set_unit(box, of_slice ? slice : box->layout.scope_unit, of_slice, before);
 }
 
 /* What is left of the helper's time, or a little more: the application, which wants to hear why, waits 2 s longer. */
@@ -257,13 +305,16 @@ int host_limit(nsb_box *box, const nsb_step *step)
 		r = check_limit(&box->plan, &box->layout, step, &why);
 	if (r == -ENOTSUP)
 		return left_out(box, &why);
-	if (r == 0)
-		r = in_scope(box) ? set_by_systemd(box, limit) : write_limit(box, limit, step, &why);
+	if (r == 0 && in_scope(box))
+		r = set_by_systemd(box, limit);
+	if (r == 0 && own_group(box) && !box->joining)
+		r = write_limit(box, limit, step, &why);
 	if (r == -ENOENT && (step->flags & NSB_STEP_OPTIONAL) && !in_scope(box))
 		return left_out(box, &why);
 	if (r < 0)
 		return nsb_error_set(&box->error, r, "%s", why.words);
-	note_limit(box, step);
+	if (!box->joining)
+		note_limit(box, step);
 	return 0;
 }
 
@@ -271,7 +322,7 @@ int host_limit(nsb_box *box, const nsb_step *step)
  * before may be from before another login that counts on them by now. */
 void host_limit_undo(nsb_box *box, const nsb_step *step)
 {
-	if (!in_scope(box) || nsb_limit_find(step->src)->user || box->scope_before == NULL)
+	if (!in_scope(box) || is_of_slice(box, nsb_limit_find(step->src)) || box->scope_before == NULL)
 		return;
 	put_back(box->layout.scope_unit, box->scope_before, undo_deadline(box));
 	free(box->scope_before);

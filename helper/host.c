@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is made on the host for one box: registry entry, cgroup, utmp record. Each has an undo. */
+/* What is made on the host for one box or login: registry entry, control socket, utmp record. Each has an undo. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
 #include "common/namespace-table.h"
+#include "helper/share.h"
 #include "helper/steps.h"
 #include "helper/utmp-record.h"
+
+#define QUEUE 64 /* logins of one user that wait for the monitor */
 
 static void fill_entry(const nsb_box *box, nsb_entry *entry)
 {
 	memset(entry, 0, sizeof(*entry));
+	entry->version = NSB_ENTRY_VERSION;
 	memcpy(entry->id, box->session.id, sizeof(entry->id));
 	snprintf(entry->state, sizeof(entry->state), "%s", NSB_STATE_STARTING);
 	snprintf(entry->user, sizeof(entry->user), "%s", box->session.user);
@@ -30,29 +36,41 @@ static void fill_entry(const nsb_box *box, nsb_entry *entry)
 	entry->started = time(NULL);
 	if (box->planned) {
 		snprintf(entry->hostname, sizeof(entry->hostname), "%s", box->plan.hostname);
+		snprintf(entry->share, sizeof(entry->share), "%s", box->plan.share ? NSB_ENTRY_SHARED : "");
+		snprintf(entry->terminals, sizeof(entry->terminals), "%s", box->plan.terminals);
 		entry->stop_timeout = box->plan.stop_timeout;
 		entry->namespaces = box->plan.namespaces;
 	}
 	entry->monitor = (nsb_process){ .pid = getpid(), .start = nsb_process_start(getpid()) };
 }
 
-static nsb_process application(const nsb_box *box)
+static void fill_member(const nsb_box *box, nsb_member *member)
 {
-	return (nsb_process){ .pid = box->session.app_pid, .start = nsb_process_start(box->session.app_pid) };
+	memset(member, 0, sizeof(*member));
+	memcpy(member->session, box->session.login, sizeof(member->session));
+	snprintf(member->service, sizeof(member->service), "%s", box->session.service);
+	snprintf(member->tty, sizeof(member->tty), "%s", box->session.tty);
+	snprintf(member->rhost, sizeof(member->rhost), "%s", box->session.rhost);
+	member->process =
+		(nsb_process){ .pid = box->session.app_pid, .start = nsb_process_start(box->session.app_pid) };
+	member->started = time(NULL);
 }
 
 int host_register_unboxed(nsb_box *box)
 {
+	int r;
+
 	fill_entry(box, &box->entry);
+	fill_member(box, &box->member);
 	snprintf(box->entry.state, sizeof(box->entry.state), "%s", NSB_STATE_UNBOXED);
+	box->entry.share[0] = '\0';
 	box->entry.namespaces = 0;
-	box->entry.members[0] = application(box);
-	box->entry.n_members = 1;
 	if (box->boxes < 0)
 		box->boxes = nsb_registry_open(true, &box->error);
 	if (box->boxes < 0)
 		return box->boxes;
-	return nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);
+	r = nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);
+	return r < 0 ? r : nsb_registry_add_member(box->boxes, box->entry.id, &box->member, &box->error);
 }
 
 static int too_many(nsb_box *box, size_t n, const char *max)
@@ -73,15 +91,24 @@ int host_sessions_check(nsb_box *box, int boxes, const char *max)
 	return n >= strtoull(max, NULL, 10) ? too_many(box, n, max) : 0;
 }
 
-/* Two logins at once must not both be the last one allowed: the second counts when the first is in the registry. */
+/* Two logins at once must not both be the last one allowed, nor both make the box that they share: the second counts,
+ * and looks, when the first is in the registry. */
+int host_lock_user(nsb_box *box)
+{
+	int r = box->user_lock >= 0
+			? 0
+			: nsb_registry_lock_user(box->boxes, box->session.uid, box->deadline, &box->user_lock);
+
+	return r < 0 ? nsb_error_set(&box->error, r, "cannot lock the sessions of %s: %s", box->session.user,
+				     strerror(-r))
+		     : 0;
+}
+
 int host_sessions(nsb_box *box, const nsb_step *step)
 {
-	int r = nsb_registry_lock_user(box->boxes, box->session.uid, box->deadline, &box->user_lock);
+	int r = host_lock_user(box);
 
-	if (r < 0)
-		return nsb_error_set(&box->error, r, "cannot lock the sessions of %s: %s", box->session.user,
-				     strerror(-r));
-	return host_sessions_check(box, box->boxes, step->data);
+	return r < 0 ? r : host_sessions_check(box, box->boxes, step->data);
 }
 
 void host_sessions_done(nsb_box *box, const nsb_step *step)
@@ -92,22 +119,19 @@ void host_sessions_done(nsb_box *box, const nsb_step *step)
 
 int host_register(nsb_box *box, const nsb_step *step)
 {
+	NSB_FREE char *plan = nsb_plan_text(&box->plan);
 	int r;
 
 	(void)step;
+	if (plan == NULL)
+		return -ENOMEM;
 	fill_entry(box, &box->entry);
 	/* The groups' paths are written down before they are made: whoever cleans after a crash must find them. */
-	r = box->planned ? host_cgroup_paths(box) : 0;
+	r = host_cgroup_paths(box);
 	if (r < 0)
 		return r;
-	if (box->boxes < 0)
-		box->boxes = nsb_registry_open(true, &box->error);
-	if (box->boxes < 0)
-		return box->boxes;
 	r = nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);
-	/* counted from now on: the next login of the user may count */
-	box->user_lock = nsb_close(box->user_lock);
-	return r;
+	return r < 0 ? r : nsb_registry_write_plan(box->boxes, box->entry.id, plan, &box->error);
 }
 
 void host_unregister(nsb_box *box, const nsb_step *step)
@@ -119,9 +143,50 @@ void host_unregister(nsb_box *box, const nsb_step *step)
 	box->lock = nsb_close(box->lock);
 }
 
+int host_member(nsb_box *box, const nsb_step *step)
+{
+	int r;
+
+	(void)step;
+	fill_member(box, &box->member);
+	r = nsb_registry_add_member(box->boxes, box->entry.id, &box->member, &box->error);
+	/* counted from now on: the next login of the user may count; a box that is to be shared it must find ready */
+	if (box->joining || !box->plan.share)
+		box->user_lock = nsb_close(box->user_lock);
+	return r;
+}
+
+void host_member_remove(nsb_box *box, const nsb_step *step)
+{
+	(void)step;
+	nsb_registry_remove_member(box->boxes, box->entry.id, box->session.login);
+}
+
+int host_control(nsb_box *box, const nsb_step *step)
+{
+	struct sockaddr_un address;
+	int r = share_address(box->entry.id, &address);
+
+	(void)step;
+	/* no CLOEXEC: the monitor inherits it */
+	box->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+	if (r == 0 && (box->listener < 0 || bind(box->listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		       listen(box->listener, QUEUE) < 0))
+		r = -errno;
+	return r < 0 ? nsb_error_set(&box->error, r, "cannot make the control socket of the box: %s", strerror(-r)) : 0;
+}
+
+void host_control_close(nsb_box *box, const nsb_step *step)
+{
+	(void)step;
+	/* the file goes with the entry */
+	box->listener = nsb_close(box->listener);
+}
+
 int host_publish(nsb_box *box, const nsb_step *step)
 {
 	nsb_entry *entry = &box->entry;
+	int r;
 
 	(void)step;
 	entry->init = (nsb_process){ .pid = box->init_pid, .start = nsb_process_start(box->init_pid) };
@@ -134,10 +199,10 @@ int host_publish(nsb_box *box, const nsb_step *step)
 			return nsb_error_set(&box->error, errno, "cannot look at %s: %s", path, strerror(errno));
 		entry->inodes[i] = st.st_ino;
 	}
-	entry->members[0] = application(box);
-	entry->n_members = 1;
 	snprintf(entry->state, sizeof(entry->state), "%s", NSB_STATE_READY);
-	return nsb_registry_write(box->boxes, entry, &box->error);
+	r = nsb_registry_write(box->boxes, entry, &box->error);
+	box->user_lock = nsb_close(box->user_lock);
+	return r;
 }
 
 int host_record(nsb_box *box, const nsb_step *step)
@@ -145,13 +210,13 @@ int host_record(nsb_box *box, const nsb_step *step)
 	int r;
 
 	(void)step;
-	utmp_record_choose(&box->entry, box->session.app_pid);
-	if (box->entry.ut_id[0] == '\0')
+	utmp_record_choose(&box->member);
+	if (box->member.ut_id[0] == '\0')
 		return 0;
-	r = nsb_registry_write(box->boxes, &box->entry, &box->error);
+	r = nsb_registry_add_member(box->boxes, box->entry.id, &box->member, &box->error);
 	if (r < 0)
 		return r;
-	r = utmp_record_open(&box->entry, box->session.app_pid);
+	r = utmp_record_open(&box->member, box->session.user);
 	/* Bookkeeping, not isolation: a login is not refused because another user keeps utmp locked. */
 	if (r < 0)
 		syslog(LOG_WARNING, "box %s: the utmp record was not written: %s", box->entry.id, strerror(-r));
@@ -161,6 +226,6 @@ int host_record(nsb_box *box, const nsb_step *step)
 void host_record_close(nsb_box *box, const nsb_step *step)
 {
 	(void)step;
-	utmp_record_close(&box->entry, box->session.app_pid, UTMP_PATIENCE);
-	box->entry.ut_id[0] = '\0';
+	utmp_record_close(&box->member, UTMP_PATIENCE);
+	box->member.ut_id[0] = '\0';
 }

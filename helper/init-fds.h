@@ -9,12 +9,14 @@ enum {
 };
 #define NSB_INIT_RUNNING 'R'
 
-/* nsbox-monitor ID RUNTIME_MS SOCKET APP LIFE INIT [EVENT...]
+/* nsbox-monitor ID RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...]
  * nsbox-helper end ID LIFE INIT
- * RUNTIME_MS 0: as long as it takes. EVENT is a counter of a limit (cgroup file): WORD:FILE, which poll(2) watches,
- * or WORD:FILE:look, which must be looked at from time to time. Each
+ * RUNTIME_MS 0: as long as it takes. LINGER_MS: how long the box outlives its last member, -1: for good. EVENT is a counter of a limit (cgroup file): WORD:FILE, which poll(2) watches,
+ * or WORD:FILE:look, which must be looked at from time to time. PATH (absolute) is one of the host that may be replaced by
+ * another file. Each
  * of SOCKET to INIT is the number of an open descriptor: the application's socket and pidfd, the write end of the
- * life pipe, the pidfd of PID 1 (-1 for a session that is unboxed). The registry's lock is open as well, but has no
+ * life pipe, the pidfd of PID 1 (-1 for a session that is unboxed). LISTENER: the control socket, -1 where nobody joins.
+ * The registry's lock is open as well, but has no
  * place in the list: a record lock is lost as soon as any descriptor of its file is closed, so nobody moves or closes
  * it.
  *

@@ -289,8 +289,12 @@ int mounts_mount(nsb_box *box, const nsb_step *step)
 	return attach(box, step->dst, mount, target, strcmp(type, "tmpfs") == 0);
 }
 
-/* Clones what `source` is open on, with the step's flags. */
-static int clone_tree(nsb_box *box, const nsb_step *step, int source)
+int mounts_attach(nsb_box *box, const char *dst, int mount, int target)
+{
+	return attach(box, dst, mount, target, false);
+}
+
+int mounts_clone(nsb_box *box, const nsb_step *step, int source)
 {
 	unsigned recursive = step->flags & NSB_STEP_RECURSIVE ? AT_RECURSIVE : 0;
 	struct mount_attr attributes = { .attr_set = attributes_of(step->flags) };
@@ -324,7 +328,7 @@ static int bind_open(nsb_box *box, const nsb_step *step, int source)
 		return nsb_error_set(&box->error, S_ISDIR(from.st_mode) ? ENOTDIR : EISDIR,
 				     "cannot bind %s to %s: one is a directory, the other is not", step->src,
 				     step->dst);
-	tree = clone_tree(box, step, source);
+	tree = mounts_clone(box, step, source);
 	if (tree < 0)
 		return tree;
 	return attach(box, step->dst, tree, target, false);
@@ -344,24 +348,32 @@ int mounts_bind(nsb_box *box, const nsb_step *step)
 	return bind_open(box, step, source);
 }
 
-int mounts_bind_link_target(nsb_box *box, const nsb_step *step)
+int mounts_open_link_target(nsb_box *box, const nsb_step *step, char *path)
 {
-	char link[64], path[PATH_MAX];
+	char link[64];
 	nsb_error ignored = { 0 };
 	NSB_CLOSE int source = nsb_path_open(box->host_root, step->src, 0, NULL, NULL, &ignored);
-	nsb_step bind = *step;
 	ssize_t n;
 
 	if (source < 0)
-		return 0; /* a host without it, or with a link to nowhere */
+		return -ENOENT; /* a host without it, or with a link to nowhere */
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", source);
-	n = readlink(link, path, sizeof(path) - 1);
+	n = readlink(link, path, PATH_MAX - 1);
 	if (n < 0)
 		return nsb_error_set(&box->error, errno, "cannot tell where %s leads to: %s", step->src,
 				     strerror(errno));
 	path[n] = '\0';
-	if (!nsb_path_below(path, step->dst))
-		return 0;
+	return nsb_path_below(path, step->dst) ? nsb_steal_fd(&source) : -ENOENT;
+}
+
+int mounts_bind_link_target(nsb_box *box, const nsb_step *step)
+{
+	char path[PATH_MAX];
+	NSB_CLOSE int source = mounts_open_link_target(box, step, path);
+	nsb_step bind = *step;
+
+	if (source < 0)
+		return source == -ENOENT ? 0 : source;
 	bind.flags &= ~(unsigned)NSB_STEP_NO_SYMLINKS;
 	/* the list of made mounts keeps a pointer to the name, which must outlive this function */
 	bind.dst = strdup(path);
@@ -395,7 +407,7 @@ int mounts_mask(nsb_box *box, const nsb_step *step)
 		if (fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3) ||
 		    !mounts_is_ours(box, null))
 			return nsb_error_set(&box->error, EPERM, "/dev/null of the box is not the one made for it");
-		mount = clone_tree(box, &empty, null);
+		mount = mounts_clone(box, &empty, null);
 	}
 	if (mount < 0)
 		return mount;

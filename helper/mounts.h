@@ -16,6 +16,16 @@ int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file);
  * The directory must be on a file system that this box mounted itself. */
 int mounts_open_parent(nsb_box *box, const nsb_step *step, const char **ret_name);
 
+/* A detached clone of what `source` is open on, in this mount namespace, with the step's flags; the caller closes. */
+int mounts_clone(nsb_box *box, const nsb_step *step, int source);
+
+/* Where the step's source is a symbolic link that leads below its dst (NSB_OP_BIND_LINK_TARGET): an open descriptor of
+ * what it leads to, and its path in `path` (PATH_MAX bytes). -ENOENT if there is none or it leads elsewhere. */
+int mounts_open_link_target(nsb_box *box, const nsb_step *step, char *path);
+
+/* Puts a detached mount on an open target. */
+int mounts_attach(nsb_box *box, const char *dst, int mount, int target);
+
 /* Whether the file is on a tmpfs that this box mounted itself. */
 bool mounts_is_ours(const nsb_box *box, int fd);
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/path-util.h"
 #include "common/protocol.h"
 #include "helper/new-mount-api.h"
 #include "helper/steps.h"
@@ -30,6 +31,16 @@ ino_t namespaces_own_mount(void)
 	struct stat st;
 
 	return stat("/proc/self/ns/mnt", &st) < 0 ? 0 : st.st_ino;
+}
+
+unsigned long long namespaces_root_mount(pid_t pid)
+{
+	char path[64];
+	NSB_CLOSE int root = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return root < 0 ? 0 : nsb_mount_id(root);
 }
 
 static const char *clone_advice(int err)

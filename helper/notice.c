@@ -47,12 +47,14 @@ static uint64_t room(const char *group, const char *limit)
 	return now < max ? max - now : 0;
 }
 
-/* The box's group, and that of the user's boxes above it. */
+/* The box's group, and that of the user's boxes above it: one and the same where sessions share the user's slice. */
 static const char *find_groups(const nsb_entry *entry, char above[GROUP])
 {
 	const char *group = entry->scope[0] != '\0' ? entry->scope : entry->cgroups[0];
 	const char *slash = strrchr(group, '/');
 
+	if (entry->scope[0] != '\0' && entry->share[0] != '\0')
+		slash = group + strlen(group);
 	snprintf(above, GROUP, "%.*s", slash != NULL ? (int)(slash - group) : 0, group);
 	return group;
 }
@@ -158,17 +160,17 @@ static dev_t terminal_of(pid_t pid)
 	return makedev((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00));
 }
 
-/* The terminal that the application brought: only while it still is the application's own. */
-static void tell_own_terminal(const nsb_entry *entry, const char *words)
+/* The terminal that an application brought: only while it still is the application's own. */
+static void tell_own_terminal(const nsb_member *member, const char *words)
 {
 	char path[80];
 	NSB_CLOSE int fd = -1;
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s%s", entry->tty[0] == '/' ? "" : "/dev/", entry->tty);
+	snprintf(path, sizeof(path), "%s%s", member->tty[0] == '/' ? "" : "/dev/", member->tty);
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && isatty(fd) && entry->n_members > 0 &&
-	    st.st_rdev == terminal_of(entry->members[0].pid))
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && isatty(fd) &&
+	    st.st_rdev == terminal_of(member->process.pid))
 		write_terminal(fd, words);
 }
 
@@ -223,10 +225,27 @@ static void tell_box_terminals(const nsb_entry *entry, const char *words)
 }
 
 /* A path brought along is a terminal of the host; "ssh", "cron" and the like make their own in the box. */
-static bool brought_terminal(const nsb_entry *entry)
+static bool brought_terminal(const nsb_member *member)
 {
-	return entry->tty[0] == '/' || nsb_after_prefix(entry->tty, "pts/") != NULL ||
-	       nsb_after_prefix(entry->tty, "tty") != NULL;
+	return member->tty[0] == '/' || nsb_after_prefix(member->tty, "pts/") != NULL ||
+	       nsb_after_prefix(member->tty, "tty") != NULL;
+}
+
+/* Every session in the box. */
+static void tell_terminals(int boxes, const nsb_entry *entry, const char *words)
+{
+	NSB_FREE nsb_member *members = NULL;
+	bool in_box = false;
+	size_t n = 0;
+
+	nsb_registry_members(boxes, entry, &members, &n);
+	for (size_t i = 0; i < n; i++)
+		if (brought_terminal(&members[i]))
+			tell_own_terminal(&members[i], words);
+		else
+			in_box = true;
+	if (in_box)
+		tell_box_terminals(entry, words);
 }
 
 static int tell(const char *id, const char *what)
@@ -243,10 +262,7 @@ static int tell(const char *id, const char *what)
 	if (words[0] == '\0')
 		return 2; /* nothing to say */
 	syslog(LOG_NOTICE, "box %s of %s (%s, profile %s): %s", id, entry->user, entry->service, entry->profile, words);
-	if (brought_terminal(entry))
-		tell_own_terminal(entry, words);
-	else
-		tell_box_terminals(entry, words);
+	tell_terminals(boxes, entry, words);
 	return 0;
 }
 

@@ -20,6 +20,10 @@
  * 14 commit      the host's utmp record; becomes nsbox-monitor, which says COMMITTED. From here on failing is not
  * allowed: the session belongs to the monitor.
  *
+ * share = user: at 6, with the user's lock held, a box of the user is looked for. If there is one, the login joins it: only
+ * the steps that belong to a login are done (6, 8 inside the box, 14), 7 and 9 to 12 are left out, the pidfd of 13 comes
+ * from the box's monitor, and at 14 the application is handed over to that monitor instead of becoming one.
+ *
  * Whatever fails before COMMITTED is taken back, last thing first. If the application may be waiting to join (stage 13
  * on), the socket is closed before the undo, so that it turns back first.
  */
@@ -41,20 +45,25 @@
 
 #include "common/fd-util.h"
 #include "common/path-util.h"
+#include "helper/answer.h"
 #include "helper/box.h"
 #include "helper/build.h"
 #include "helper/check.h"
 #include "helper/events.h"
 #include "helper/init-fds.h"
+#include "helper/inside.h"
 #include "helper/lock-down.h"
 #include "helper/namespaces.h"
 #include "helper/request.h"
+#include "helper/share.h"
 #include "helper/steps.h"
 #include "helper/subcommands.h"
 #include "helper/teardown.h"
 
-#define SOCKET	    3
-#define SWEEP_LIMIT 16 /* old entries looked at in one login */
+#define SOCKET		3
+#define SWEEP_LIMIT	16   /* old entries looked at in one login */
+#define WATCHED_MAX	16   /* paths that the monitor looks at */
+#define INSIDE_PATIENCE 2000 /* ms for a login's own files in a box that is there */
 
 static char *const no_environment[] = { NULL };
 
@@ -145,21 +154,21 @@ static int start_guard(nsb_box *box)
 	_exit(guard < 0 ? errno : err);
 }
 
-/* Before the first effect: out of the application's cgroup, and somebody who cleans whatever happens to us. */
+/* Before the first effect: out of the application's cgroup; which box it is to be; and, for a new one, somebody who
+ * cleans whatever happens to us. */
 static int prepare(nsb_box *box)
 {
 	int r = nsb_cgroup_settle(&box->layout, &box->error);
 
 	if (r < 0)
 		return r;
-	r = start_guard(box);
-	if (r < 0)
-		return r;
 	box->boxes = nsb_registry_open(true, &box->error);
 	if (box->boxes < 0)
 		return box->boxes;
 	teardown_sweep(box->boxes, SWEEP_LIMIT, 0);
-	return 0;
+	if (box->plan.share)
+		r = share_find(box);
+	return r < 0 || box->joining ? r : start_guard(box);
 }
 
 /* Waits for what the builder, or nsbox-init after it, says. */
@@ -181,6 +190,22 @@ static int wait_running(nsb_box *box)
 	return nsb_error_set(&box->error, ECHILD, "PID 1 of the box ended before it ran");
 }
 
+static int login_steps(nsb_box *box)
+{
+	return build_stage(box, NSB_STAGE_BUILD);
+}
+
+/* The login's own steps in the tree of a box that is there. */
+static int work_inside(nsb_box *box)
+{
+	bool any = false;
+
+	box->done = build_first(&box->plan, NSB_STAGE_BUILD);
+	for (size_t i = 0; i < box->plan.n_steps; i++)
+		any |= box->plan.steps[i].stage == NSB_STAGE_BUILD && (box->plan.steps[i].flags & NSB_STEP_SESSION);
+	return any ? inside_run(box, login_steps, INSIDE_PATIENCE) : 0;
+}
+
 /* Stages 6 to 12. */
 static int make(nsb_box *box)
 {
@@ -190,8 +215,11 @@ static int make(nsb_box *box)
 	r = prepare(box);
 	if (r == 0)
 		r = build_stage(box, NSB_STAGE_HOST);
-	if (r == 0)
-		r = build_stage(box, NSB_STAGE_SPAWN);
+	if (r == 0 && box->joining)
+		r = work_inside(box);
+	if (r < 0 || box->joining)
+		return r;
+	r = build_stage(box, NSB_STAGE_SPAWN);
 	if (r == 0)
 		r = wait_running(box);
 	if (r < 0)
@@ -211,6 +239,9 @@ void builder_main(nsb_box *box)
 	close(box->life[1]);
 	close(box->status[0]);
 	close(box->socket);
+	/* and this one the lock: the kernel may keep us longer than the helper */
+	box->user_lock = nsb_close(box->user_lock);
+	box->listener = nsb_close(box->listener);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || nsb_wait_readable(box->life[0], 0) != -ETIMEDOUT)
 		_exit(1); /* the helper is gone already */
 	box->done = build_first(&box->plan, NSB_STAGE_BUILD);
@@ -218,97 +249,6 @@ void builder_main(nsb_box *box)
 		r = build_stage(box, stages[i]);
 	send(box->status[1], &box->error, sizeof(box->error), MSG_NOSIGNAL);
 	_exit(1);
-}
-
-static nsb_result result_of(const nsb_box *box, int r)
-{
-	if (r == -EBADMSG && box->error.stage == NSB_STAGE_CONFIGURE)
-		return NSB_RESULT_BAD_CONFIG;
-	if (r == -ENOENT && box->error.stage == NSB_STAGE_REQUEST)
-		return NSB_RESULT_UNKNOWN_USER;
-	/* sessions_max: could be boxed, but is one too many */
-	if (r != -EUSERS && box->choice.profile != NULL && box->settings.on_error == NSB_ON_ERROR_ALLOW)
-		return NSB_RESULT_UNBOXED;
-	return NSB_RESULT_FAILED;
-}
-
-static void fill_answer(const nsb_box *box, nsb_result result, nsb_answer *answer)
-{
-	answer->result = result;
-	answer->error = box->error;
-	answer->uid = box->session.uid;
-	answer->gid = box->session.gid;
-	answer->profile = box->choice.profile != NULL ? box->choice.profile->name : NULL;
-	answer->init = -1;
-}
-
-/* Says no, or that there is no profile, or that it could be done. */
-static int answer_short(nsb_box *box, nsb_result result)
-{
-	nsb_answer answer = { 0 };
-	int r;
-
-	fill_answer(box, result, &answer);
-	r = nsb_answer_send(box->socket, &answer);
-	if (r < 0)
-		syslog(LOG_ERR, "the application does not listen; it would have read: %s (stage %s)", box->error.words,
-		       nsb_stage_name((int)box->error.stage));
-	return r;
-}
-
-/* Where the application must find itself after the join. */
-static unsigned long long root_mount(const nsb_box *box)
-{
-	char path[64];
-	NSB_CLOSE int root = -1;
-
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)box->init_pid);
-	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return root < 0 ? 0 : nsb_mount_id(root);
-}
-
-/* Groups to enter, and the way back from them; none where the application stays in its session's scope. */
-static int answer_cgroups(nsb_box *box, nsb_answer *answer, char *back[], char paths[][PATH_MAX + 16])
-{
-	for (size_t i = 0; i < box->layout.n_trees; i++) {
-		int r;
-
-		if (box->cgroups_join[i] < 0)
-			continue;
-		r = nsb_cgroup_way_back(&box->layout.trees[i], paths[i], sizeof(paths[i]));
-		if (r < 0)
-			return nsb_error_set(&box->error, r, "the path of the application's cgroup is too long");
-		back[answer->n_way_back++] = paths[i];
-	}
-	answer->way_back = back;
-	answer->cgroups = box->cgroups_join;
-	answer->n_cgroups = answer->n_way_back;
-	return 0;
-}
-
-/* Stage 13. */
-static int answer_box(nsb_box *box)
-{
-	static char paths[NSB_CGROUP_TREES_MAX][PATH_MAX + 16];
-	char *back[NSB_CGROUP_TREES_MAX];
-	nsb_answer answer = { 0 };
-	int r;
-
-	build_enter(box, NSB_STAGE_ANSWER);
-	fill_answer(box, NSB_RESULT_OK, &answer);
-	answer.error = (nsb_error){ 0 };
-	answer.namespaces = box->plan.namespaces;
-	answer.environment = box->plan.environment;
-	answer.n_environment = box->plan.n_environment;
-	answer.init = box->init;
-	answer.root_mount = root_mount(box);
-	r = answer_cgroups(box, &answer, back, paths);
-	if (r < 0)
-		return r;
-	r = nsb_answer_send(box->socket, &answer);
-	if (r == 0)
-		r = nsb_hear(box->socket, box->deadline, NSB_SAY_JOINED);
-	return r < 0 ? nsb_error_set(&box->error, r, "the application did not join: %s", strerror(-r)) : 0;
 }
 
 static int keep_over_exec(int fd)
@@ -319,13 +259,14 @@ static int keep_over_exec(int fd)
 /* Becomes the monitor; comes back only if that fails. */
 static int become_monitor(nsb_box *box)
 {
-	int inherited[] = { box->socket, box->app, box->life[1], box->init };
-	char numbers[4][12], runtime[24], events[NSB_EVENTS_MAX][NSB_EVENT_SIZE];
-	char *arguments[7 + NSB_EVENTS_MAX + 1] = { (char *)"nsbox-monitor", box->session.id, runtime };
-	size_t n = 3, n_events = 0;
+	int inherited[] = { box->socket, box->app, box->life[1], box->init, box->listener };
+	char numbers[5][12], runtime[24], linger[24], events[NSB_EVENTS_MAX][NSB_EVENT_SIZE];
+	char *arguments[9 + NSB_EVENTS_MAX + WATCHED_MAX + 1] = { (char *)"nsbox-monitor", box->session.id, runtime,
+								  linger };
+	size_t n = 4, n_events = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < 4 && r == 0; i++) {
+	for (size_t i = 0; i < 5 && r == 0; i++) {
 		snprintf(numbers[i], sizeof(numbers[i]), "%d", inherited[i]);
 		arguments[n++] = numbers[i];
 		if (inherited[i] >= 0)
@@ -333,10 +274,19 @@ static int become_monitor(nsb_box *box)
 	}
 	snprintf(runtime, sizeof(runtime), "%lld",
 		 box->init >= 0 && box->plan.runtime_max != NSB_INFINITY ? (long long)box->plan.runtime_max : 0);
+	snprintf(linger, sizeof(linger), "%lld",
+		 box->init < 0			    ? 0
+		 : box->plan.linger == NSB_INFINITY ? -1
+						    : (long long)box->plan.linger);
 	if (r == 0 && box->init >= 0)
 		n_events = events_open(box, events);
 	for (size_t i = 0; i < n_events; i++)
 		arguments[n++] = events[i];
+	for (size_t i = 0, watched = 0; box->init >= 0 && i < box->plan.n_steps && watched < WATCHED_MAX; i++)
+		if (box->plan.steps[i].flags & NSB_STEP_RENEW) {
+			arguments[n++] = (char *)nsb_plan_watched(&box->plan.steps[i]);
+			watched++;
+		}
 	arguments[n] = NULL;
 	if (r == 0) {
 		syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
@@ -345,12 +295,20 @@ static int become_monitor(nsb_box *box)
 	return nsb_error_set(&box->error, r, "cannot start nsbox-monitor: %s", strerror(-r));
 }
 
-/* Stage 14. */
+/* Stage 14. Comes back with 0 only where the application is another monitor's now. */
 static int commit(nsb_box *box)
 {
-	int r = build_stage(box, NSB_STAGE_COMMIT);
+	int r;
 
-	return r < 0 ? r : become_monitor(box);
+	if (box->joining)
+		box->done = build_first(&box->plan, NSB_STAGE_COMMIT);
+	r = build_stage(box, NSB_STAGE_COMMIT);
+	if (r == 0)
+		r = box->joining ? share_hand_over(box) : become_monitor(box);
+	if (r == 0)
+		syslog(LOG_INFO, "nsbox %s: login of %s has joined the box %s", box->session.login, box->session.user,
+		       box->session.id);
+	return r;
 }
 
 /* on_error=allow: the session runs unboxed, but nsboxctl list shows it, so somebody must hold an entry. */
@@ -375,18 +333,26 @@ static int watch_unboxed(nsb_box *box)
 static int refuse(nsb_box *box, int r, bool app_may_join)
 {
 	nsb_error why = box->error;
+	bool joining = box->joining;
 
 	alarm(0);
 	if (app_may_join)
 		box->socket = nsb_close(box->socket);
 	build_undo(box);
+	box->user_lock = nsb_close(box->user_lock);
+	/* the monitor need not wait for us any more */
+	box->monitor = nsb_close(box->monitor);
+	/* the box is others', and the login, if it goes on without one, is by itself */
+	memcpy(box->session.id, box->session.login, sizeof(box->session.id));
+	box->joining = false;
 	box->error = why;
 	if (app_may_join) {
-		syslog(LOG_ERR, "box %s of %s was taken back: %s (stage %s, %s)", box->session.id, box->session.user,
-		       why.words, nsb_stage_name((int)why.stage), nsb_errno_name(r));
+		syslog(LOG_ERR, "%s %s of %s was taken back: %s (stage %s, %s)", joining ? "login" : "box",
+		       box->session.login, box->session.user, why.words, nsb_stage_name((int)why.stage),
+		       nsb_errno_name(r));
 		r = 1;
-	} else if (answer_short(box, result_of(box, r)) == 0 && box->request.verb == NSB_VERB_OPEN &&
-		   result_of(box, r) == NSB_RESULT_UNBOXED) {
+	} else if (answer_short(box, answer_result(box, r)) == 0 && box->request.verb == NSB_VERB_OPEN &&
+		   answer_result(box, r) == NSB_RESULT_UNBOXED) {
 		r = watch_unboxed(box);
 	}
 	if (box->life[1] >= 0 && write(box->life[1], &(char){ NSB_LIFE_CLEAN }, 1) < 0)
@@ -404,6 +370,8 @@ static int serve(void)
 			       .boxes = -1,
 			       .lock = -1,
 			       .user_lock = -1,
+			       .monitor = -1,
+			       .listener = -1,
 			       .cgroups = { [0 ... NSB_CGROUP_TREES_MAX - 1] = -1 },
 			       .cgroups_join = { [0 ... NSB_CGROUP_TREES_MAX - 1] = -1 },
 			       .life = { -1, -1 },
@@ -426,8 +394,8 @@ static int serve(void)
 		return refuse(&box, r, false);
 	r = answer_box(&box);
 	if (r == 0)
-		r = commit(&box); /* does not come back but to fail */
-	return refuse(&box, r, true);
+		r = commit(&box);
+	return r == 0 ? 0 : refuse(&box, r, true);
 }
 
 int main(int argc, char **argv)

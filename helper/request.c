@@ -72,7 +72,8 @@ static int start_session(nsb_box *box)
 	s->tty = nsb_steal_pointer(&box->request.tty);
 	s->rhost = nsb_steal_pointer(&box->request.rhost);
 	s->krb5ccname = nsb_steal_pointer(&box->request.krb5ccname);
-	memcpy(s->id, box->request.id, sizeof(s->id));
+	memcpy(s->login, box->request.id, sizeof(s->login));
+	memcpy(s->id, s->login, sizeof(s->id));
 	if (uname(&host) < 0)
 		return -errno;
 	s->host_name = strdup(host.nodename);

@@ -11,11 +11,16 @@
 
 /* host.c */
 int host_sessions_check(nsb_box *box, int boxes, const char *max); /* no step: how many there are, without a lock */
+int host_lock_user(nsb_box *box);				   /* no step; nothing if it is locked */
 int host_sessions(nsb_box *box, const nsb_step *step);
 void host_sessions_done(nsb_box *box, const nsb_step *step);
 int host_register_unboxed(nsb_box *box); /* no step: the entry of a session that on_error=allow lets in without a box */
 int host_register(nsb_box *box, const nsb_step *step);
 void host_unregister(nsb_box *box, const nsb_step *step);
+int host_member(nsb_box *box, const nsb_step *step);
+void host_member_remove(nsb_box *box, const nsb_step *step);
+int host_control(nsb_box *box, const nsb_step *step);
+void host_control_close(nsb_box *box, const nsb_step *step);
 int host_publish(nsb_box *box, const nsb_step *step);
 int host_record(nsb_box *box, const nsb_step *step);
 void host_record_close(nsb_box *box, const nsb_step *step);

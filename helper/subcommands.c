@@ -11,6 +11,7 @@
 #include "helper/delegate.h"
 #include "helper/freeze.h"
 #include "helper/notice.h"
+#include "helper/renew.h"
 #include "helper/teardown.h"
 
 static int tell(const nsb_error *error)
@@ -29,6 +30,18 @@ static int end(char **arguments)
 static int end_for_guard(char **arguments)
 {
 	return teardown_end(arguments[0], -1, -1);
+}
+
+/* By the monitor. */
+static int renew(char **arguments)
+{
+	return renew_box(arguments[0]);
+}
+
+/* By the monitor. */
+static int leave(char **arguments)
+{
+	return teardown_member(arguments[0], arguments[1]);
 }
 
 static int notice(char **arguments)
@@ -72,8 +85,9 @@ static const struct {
 	int n; /* arguments */
 	int (*run)(char **arguments);
 } subcommands[] = {
-	{ "end", 3, end },	 { "end", 1, end_for_guard }, { "notice", 2, notice },	   { "gc", 0, collect_garbage },
-	{ "freeze", 1, freeze }, { "thaw", 1, thaw },	      { "delegate", 0, delegate },
+	{ "end", 3, end },	     { "end", 1, end_for_guard }, { "notice", 2, notice }, { "gc", 0, collect_garbage },
+	{ "leave", 2, leave },	     { "renew", 1, renew },	  { "freeze", 1, freeze }, { "thaw", 1, thaw },
+	{ "delegate", 0, delegate },
 };
 
 int subcommand_run(int argc, char **argv)

@@ -26,7 +26,7 @@
 #include "helper/usage.h"
 #include "helper/utmp-record.h"
 
-#define THAW_INTERVAL 10000 /* ms between two looks at a box that does not finish dying */
+#define THAW_INTERVAL 10000			       /* ms between two looks at a box that does not finish dying */
 #define HALF_MADE_AGE (2 * NSB_HELPER_DEADLINE / 1000) /* seconds: no helper lives so long */
 
 /* Kills PID 1 and waits. Whether it is gone. */
@@ -95,6 +95,53 @@ static void tell_end(const nsb_entry *entry, const nsb_usage *usage)
 		syslog(LOG_INFO, "%s", text);
 }
 
+/* With the record of utmp or without. -ETIMEDOUT: somebody keeps utmp locked. */
+/* `patience`: ms for the utmp record, 0: it is given up. */
+static int end_member(int boxes, const char *id, const nsb_member *member, int patience)
+{
+	int r = patience > 0 ? utmp_record_close(member, patience) : -ECANCELED;
+
+	if (r < 0)
+		syslog(LOG_WARNING, "box %s: the utmp record of login %s was not closed", id, member->session);
+	nsb_registry_remove_member(boxes, id, member->session);
+	return r;
+}
+
+/* All who are still there. */
+static void end_members(int boxes, nsb_entry *entry, int patience)
+{
+	NSB_FREE nsb_member *members = NULL;
+	size_t n = 0;
+
+	if (nsb_registry_members(boxes, entry, &members, &n) < 0)
+		syslog(LOG_WARNING, "box %s: its logins cannot be read: their utmp records stay open", entry->id);
+	for (size_t i = 0; i < n; i++)
+		/* the files are waited for once, not for each of a hundred */
+		if (end_member(boxes, entry->id, &members[i], patience) == -ETIMEDOUT)
+			patience = 0;
+	entry->ut_id[0] = '\0';
+}
+
+int teardown_member(const char *id, const char *session)
+{
+	nsb_member member;
+	NSB_CLOSE int boxes = -1;
+	pid_t child;
+
+	if (!nsb_id_valid(id) || !nsb_id_valid(session))
+		return 2;
+	/* the monitor waits for us, and utmp may be locked */
+	child = fork();
+	if (child != 0)
+		return child < 0;
+	syscall(SYS_close_range, 3, ~0u, 0);
+	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
+	boxes = nsb_registry_open(false, NULL);
+	if (boxes >= 0 && nsb_registry_read_member(boxes, id, session, &member) == 0)
+		end_member(boxes, id, &member, UTMP_PATIENCE_ALONE);
+	_exit(0);
+}
+
 int teardown_box(int boxes, const char *id, int init, bool ask, int patience, nsb_error *error)
 {
 	nsb_usage usage, earlier;
@@ -119,9 +166,7 @@ int teardown_box(int boxes, const char *id, int init, bool ask, int patience, ns
 	gone = end_init(init, patience);
 	usage_read(&entry, &usage);
 	complete(&usage, &earlier);
-	if (utmp_record_close(&entry, entry.members[0].pid, patience > 0 ? UTMP_PATIENCE_ALONE : UTMP_PATIENCE) < 0)
-		syslog(LOG_WARNING, "box %s: the utmp record was not closed", id);
-	entry.ut_id[0] = '\0';
+	end_members(boxes, &entry, patience > 0 ? UTMP_PATIENCE_ALONE : UTMP_PATIENCE);
 	for (size_t i = 0; i < entry.n_cgroups; i++)
 		if (nsb_cgroup_remove(entry.cgroups[i], gone ? 1000 : 100) < 0)
 			syslog(LOG_WARNING, "box %s: cannot remove the cgroup %s yet", id, entry.cgroups[i]);

@@ -21,6 +21,10 @@ int teardown_box(int boxes, const char *id, int init, bool ask, int patience, ns
  * `nsbox-helper end ID` by the guard, both -1. Waits for a dying PID 1 as long as it takes. Exit status. */
 int teardown_end(const char *id, int life, int init);
 
+/* `nsbox-helper leave ID SESSION` by the monitor of a box that stays: one login is over. Its utmp record is closed, its
+ * file in the registry goes. Done in a child of its own. Exit status. */
+int teardown_member(const char *id, const char *session);
+
 /* Cleans entries whose holder is gone: at most `limit` are looked at, beginning anywhere, round robin; 0: all.
  * `patience`: ms to wait for each PID 1 that is still dying; what is not dead by then is left to a later run.
  * Returns how many were cleaned. */

@@ -49,14 +49,14 @@ static void fill_address(struct utmpx *record, const char *rhost)
 		inet_pton(AF_INET6, rhost, record->ut_addr_v6);
 }
 
-static void fill(struct utmpx *record, const nsb_entry *entry, pid_t app)
+static void fill(struct utmpx *record, const nsb_member *member)
 {
 	struct timeval now;
 
 	memset(record, 0, sizeof(*record));
-	record->ut_pid = app;
-	snprintf(record->ut_line, sizeof(record->ut_line), "nsbox/%s", entry->id);
-	memcpy(record->ut_id, entry->ut_id, ID_SIZE);
+	record->ut_pid = member->process.pid;
+	snprintf(record->ut_line, sizeof(record->ut_line), "nsbox/%s", member->session);
+	memcpy(record->ut_id, member->ut_id, ID_SIZE);
 	gettimeofday(&now, NULL);
 	record->ut_tv.tv_sec = (int32_t)now.tv_sec;
 	record->ut_tv.tv_usec = (int32_t)now.tv_usec;
@@ -96,40 +96,40 @@ static int write_record(const struct utmpx *record, int patience)
 	return -WEXITSTATUS(status);
 }
 
-void utmp_record_choose(nsb_entry *entry, pid_t app)
+void utmp_record_choose(nsb_member *member)
 {
-	uint64_t seed = (uint64_t)app * 2654435761u + (uint64_t)time(NULL);
+	uint64_t seed = (uint64_t)member->process.pid * 2654435761u + (uint64_t)time(NULL);
 
-	entry->ut_id[0] = '\0';
+	member->ut_id[0] = '\0';
 	if (access(_PATH_UTMPX, F_OK) < 0)
 		return;
 	do
-		make_id(entry->ut_id, seed++);
-	while (id_taken(entry->ut_id));
+		make_id(member->ut_id, seed++);
+	while (id_taken(member->ut_id));
 }
 
-int utmp_record_open(const nsb_entry *entry, pid_t app)
+int utmp_record_open(const nsb_member *member, const char *user)
 {
 	struct utmpx record;
 
-	if (entry->ut_id[0] == '\0')
+	if (member->ut_id[0] == '\0')
 		return 0;
-	fill(&record, entry, app);
+	fill(&record, member);
 	record.ut_type = USER_PROCESS;
 	/* names longer than the field are cut, as login(1) does; utmp(5) has no room for more */
-	memcpy(record.ut_user, entry->user, strnlen(entry->user, sizeof(record.ut_user)));
-	memcpy(record.ut_host, entry->rhost, strnlen(entry->rhost, sizeof(record.ut_host)));
-	fill_address(&record, entry->rhost);
+	memcpy(record.ut_user, user, strnlen(user, sizeof(record.ut_user)));
+	memcpy(record.ut_host, member->rhost, strnlen(member->rhost, sizeof(record.ut_host)));
+	fill_address(&record, member->rhost);
 	return write_record(&record, UTMP_PATIENCE);
 }
 
-int utmp_record_close(const nsb_entry *entry, pid_t app, int patience)
+int utmp_record_close(const nsb_member *member, int patience)
 {
 	struct utmpx record;
 
-	if (entry->ut_id[0] == '\0')
+	if (member->ut_id[0] == '\0')
 		return 0;
-	fill(&record, entry, app);
+	fill(&record, member);
 	record.ut_type = DEAD_PROCESS;
 	return write_record(&record, patience);
 }

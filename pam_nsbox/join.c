@@ -242,15 +242,35 @@ static int confirm(int socket, nsb_error *error)
 		     : 0;
 }
 
+/* All or nothing. */
+static int enter_namespaces(const nsb_answer *answer, nsb_error *error)
+{
+	int flags = (int)(answer->namespaces & UINT32_MAX);
+
+	if (answer->namespaces & NSB_OWN_CGROUP_NAMESPACE)
+		flags &= ~CLONE_NEWCGROUP;
+	if (setns(answer->init, flags) < 0)
+		return nsb_error_set(error, errno, "cannot join the box: %s%s", strerror(errno),
+				     errno == EPERM ? " (the application needs CAP_SYS_ADMIN, CAP_SYS_CHROOT and "
+						      "CAP_SYS_PTRACE)"
+						    : "");
+	return 0;
+}
+
+/* The one namespace that may be made here: it holds nobody, so it can be left as it was entered. */
+static int begin_cgroup_namespace(const nsb_answer *answer, nsb_error *error)
+{
+	if (!(answer->namespaces & NSB_OWN_CGROUP_NAMESPACE) || unshare(CLONE_NEWCGROUP) == 0)
+		return 0;
+	return nsb_error_set(error, errno, "cannot make a cgroup namespace: %s", strerror(errno));
+}
+
 static int enter(nsb_membership *m, const nsb_answer *answer, int socket, nsb_error *error)
 {
 	int r = enter_cgroups(answer, error);
 
-	if (r == 0 && setns(answer->init, (int)answer->namespaces) < 0)
-		r = nsb_error_set(error, errno, "cannot join the box: %s%s", strerror(errno),
-				  errno == EPERM ? " (the application needs CAP_SYS_ADMIN, CAP_SYS_CHROOT and "
-						   "CAP_SYS_PTRACE)"
-						 : "");
+	if (r == 0)
+		r = enter_namespaces(answer, error);
 	if (r < 0) {
 		/* setns is all or nothing, so only the cgroup is to be taken back */
 		leave_cgroups(answer->way_back, answer->n_way_back);
@@ -258,6 +278,8 @@ static int enter(nsb_membership *m, const nsb_answer *answer, int socket, nsb_er
 	}
 	/* ---- inside. What follows must go back by itself if it fails ---- */
 	r = prove_inside(answer, error);
+	if (r == 0)
+		r = begin_cgroup_namespace(answer, error);
 	if (r == 0) {
 		restore_directory(m, (uid_t)answer->uid, (gid_t)answer->gid);
 		r = confirm(socket, error);

@@ -147,7 +147,8 @@ int launch_helper(const nsb_request *request, nsb_answer *ret_answer, int *ret_s
 	if (r == -EPIPE || r == -ECONNRESET)
 		return nsb_error_set(error, r, "nsbox-helper ended without an answer (see its own lines in syslog)");
 	if (r < 0)
-		return nsb_error_set(error, r, "no valid answer of nsbox-helper: %s", strerror(-r));
+		return nsb_error_set(error, r, "no valid answer of nsbox-helper: %s%s", strerror(-r),
+				     r == -EPROTO ? " (do module and helper have the same version?)" : "");
 	*ret_socket = nsb_steal_fd(&ours);
 	return 0;
 }

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The part of the plan that follows from the login: its terminal, its name, its tickets, its environment; and what the box
+ * does not protect it against. */
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/default-view.h"
+#include "common/fd-util.h"
+#include "common/path-util.h"
+#include "common/plan-internal.h"
+#include "common/service-table.h"
+#include "common/string-util.h"
+
+static int append(char ***list, size_t *n, const char *text)
+{
+	char **more = realloc(*list, (*n + 1) * sizeof(*more));
+
+	if (more == NULL)
+		return -ENOMEM;
+	*list = more;
+	more[*n] = strdup(text);
+	if (more[*n] == NULL)
+		return -ENOMEM;
+	(*n)++;
+	return 0;
+}
+
+/* What follows from the session rather than from the profile: terminal, host name, tickets. */
+int plan_session(planner *p)
+{
+	const char *cache = nsb_after_prefix(p->session->krb5ccname, "FILE:");
+	char path[PATH_MAX];
+	int r = 0;
+
+	if (cache == NULL && p->session->krb5ccname[0] == '/')
+		cache = p->session->krb5ccname;
+	if ((p->when & NSB_VIEW_HOST_TERMINALS) && p->plan->terminal != NULL &&
+	    !nsb_path_below(p->plan->terminal, "/dev/pts"))
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
+					    .src = p->plan->terminal,
+					    .dst = p->plan->terminal,
+					    .flags = NSB_STEP_NOSUID | NSB_STEP_NOEXEC,
+					    .why = "the terminal of this login" });
+	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_HOSTS,
+					    .dst = "/run/host/hosts",
+					    .data = p->plan->hostname,
+					    .flags = NSB_STEP_OPTIONAL,
+					    .why = "the box's name must resolve" });
+	if (r == 0 && strcmp(p->plan->hostname, p->session->host_name) != 0)
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
+					    .src = "/run/host/hosts",
+					    .dst = "/etc/hosts",
+					    .flags = NSB_STEP_OPTIONAL | NSB_STEP_SOURCE_IN_BOX | NSB_STEP_READ_ONLY |
+						     NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC,
+					    .why = "as above" });
+	if (r == 0 && cache != NULL && (p->when & NSB_VIEW_PRIVATE_TMP) &&
+	    nsb_path_normalize(cache, path, sizeof(path)) == 0 && nsb_path_below(path, "/tmp"))
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_CREDENTIALS,
+					    .src = path,
+					    .dst = path,
+					    .uid = p->session->uid,
+					    .gid = p->session->gid,
+					    .flags = NSB_STEP_OPTIONAL | NSB_STEP_SESSION,
+					    .why = "the Kerberos cache lies in the host's /tmp" });
+	return r;
+}
+
+int plan_environment(planner *p)
+{
+	nsb_plan *plan = p->plan;
+	bool caller = nsb_service_traits(p->session->service) & NSB_SERVICE_CALLER;
+	NSB_FREE char *id = nsb_format("NSBOX_ID=%s", p->session->id);
+	NSB_FREE char *xauthority = nsb_format("XAUTHORITY=/run/user/%u/Xauthority", p->session->uid);
+	int r;
+
+	if (id == NULL || xauthority == NULL)
+		return -ENOMEM;
+	r = append(&plan->environment, &plan->n_environment, id);
+	if (r == 0)
+		r = append(&plan->environment, &plan->n_environment, "DBUS_SESSION_BUS_ADDRESS");
+	/* the sockets of the caller's agent stay outside */
+	if (r == 0 && caller)
+		r = append(&plan->environment, &plan->n_environment, "SSH_AUTH_SOCK");
+	/* every box has a display :10 of its own, so the cookies of two sessions must not share a file */
+	if (r == 0 && plan->record && plan->terminal == NULL)
+		r = append(&plan->environment, &plan->n_environment, xauthority);
+	return r;
+}
+
+int plan_warnings(planner *p)
+{
+	const struct {
+		bool holds;
+		const char *sentence;
+	} rows[] = {
+		{ true, "root in the box is root on the host's files and kernel: no capability is taken away" },
+		{ p->plan->root_is_host, "files of the host that the user may read are in sight" },
+		{ (p->when & NSB_VIEW_HOST_TERMINALS) != 0,
+		  "the terminal is shared with the host: input can be pushed into it (TIOCSTI)" },
+		{ (p->when & NSB_VIEW_OWN_NETWORK) == 0,
+		  "the network is the host's: its ports, services and abstract sockets can be reached" },
+		{ (p->when & NSB_VIEW_OWN_IPC) == 0, "shared memory, semaphores and message queues are the host's" },
+		{ p->plan->share, "the user's sessions in this box see, signal and trace each other" },
+		{ (p->when & NSB_VIEW_PRIVATE_TMP) == 0, "/tmp and /var/tmp are shared with other sessions" },
+		{ true, "files that the user leaves in the home (~/.ssh/authorized_keys, ~/.forward, user units) act "
+			"outside" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int r = rows[i].holds ? append(&p->plan->unprotected, &p->plan->n_unprotected, rows[i].sentence) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/monitor-watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/protocol.h"
+
+void monitor_run_helper(const char *subcommand, const char *id, const char *argument)
+{
+	char *const arguments[] = { (char *)"nsbox-helper", (char *)subcommand, (char *)id, (char *)argument, NULL };
+	static char *const no_environment[] = { NULL };
+	pid_t child = vfork();
+
+	if (child == 0) {
+		execve(NSB_LIBEXECDIR "/nsbox-helper", arguments, no_environment);
+		_exit(1);
+	}
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* ---- counters of limits ---- */
+
+#define EVENT_INTERVAL 60000 /* ms between two notices of one counter */
+#define LOOK_INTERVAL  5000  /* ms between two looks at a counter that tells of no change */
+
+typedef struct event {
+	char *word; /* what stands before the counter in the file */
+	int file;
+	bool look; /* version 1: the file does not tell of a change (POLLPRI) */
+	unsigned long count;
+	int64_t told; /* 0: never */
+} event;
+
+static event events[NSB_WATCH_FILES];
+static int n_events;
+
+/* "WORD:FILE" or "WORD:FILE:look" */
+static void add_event(char *argument)
+{
+	char *file = strchr(argument, ':');
+
+	if (file == NULL || n_events == NSB_WATCH_FILES)
+		return;
+	*file++ = '\0';
+	events[n_events++] = (event){ .word = argument, .file = atoi(file), .look = strchr(file, ':') != NULL };
+}
+
+/* The counter, which stands behind its word at the beginning of a line. Leaves out a file that is gone: its group was
+ * removed, and poll(2) would report it for ever. */
+static unsigned long read_count(event *e)
+{
+	char text[512];
+	size_t length = strlen(e->word);
+	ssize_t n = pread(e->file, text, sizeof(text) - 1, 0);
+
+	if (n < 0) {
+		e->file = -1;
+		return e->count;
+	}
+	text[n] = '\0';
+	for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, e->word, length) == 0 && line[length] == ' ')
+			return strtoul(line + length, NULL, 10);
+	}
+	return e->count;
+}
+
+static void look_at(event *e, const char *id)
+{
+	unsigned long count = read_count(e);
+	int64_t now = nsb_now();
+
+	if (count <= e->count)
+		return;
+	e->count = count;
+	if (e->told != 0 && now - e->told < EVENT_INTERVAL)
+		return;
+	e->told = now;
+	monitor_run_helper("notice", id, e->word);
+}
+
+/* ---- what the host replaces ---- */
+
+#define PATHS_MAX  16
+#define PATHS_LOOK 10000 /* ms between two looks: inotify(7) has too few instances for a thousand monitors */
+
+typedef struct path {
+	const char *name;
+	dev_t dev;
+	ino_t ino; /* 0: it was not there */
+} path;
+
+static path paths[PATHS_MAX];
+static int n_paths;
+static int64_t paths_when;
+
+/* Whether there is another file of that name now. One that is gone is waited for. */
+static bool is_replaced(path *w)
+{
+	struct stat st;
+	bool replaced;
+
+	if (stat(w->name, &st) < 0)
+		return false;
+	replaced = st.st_dev != w->dev || st.st_ino != w->ino;
+	w->dev = st.st_dev;
+	w->ino = st.st_ino;
+	return replaced;
+}
+
+static void add_path(const char *name)
+{
+	if (n_paths == PATHS_MAX)
+		return;
+	paths[n_paths] = (path){ .name = name };
+	(void)is_replaced(&paths[n_paths++]);
+}
+
+static void look_at_paths(const char *id)
+{
+	bool any = false;
+
+	if (nsb_now() - paths_when < PATHS_LOOK)
+		return;
+	paths_when = nsb_now();
+	for (int i = 0; i < n_paths; i++)
+		any |= is_replaced(&paths[i]);
+	if (any)
+		monitor_run_helper("renew", id, NULL);
+}
+
+/* ---- both ---- */
+
+void watch_add(char *argument)
+{
+	if (argument[0] == '/')
+		add_path(argument);
+	else
+		add_event(argument);
+}
+
+void watch_begin(void)
+{
+	paths_when = nsb_now();
+	for (int i = 0; i < n_events; i++)
+		events[i].count = read_count(&events[i]);
+}
+
+void watch_fill(struct pollfd *wanted)
+{
+	for (int i = 0; i < NSB_WATCH_FILES; i++)
+		wanted[i] = (struct pollfd){ .fd = i < n_events && !events[i].look ? events[i].file : -1,
+					     .events = POLLPRI };
+}
+
+int64_t watch_left(void)
+{
+	int64_t left = n_paths > 0 ? paths_when + PATHS_LOOK - nsb_now() : INT64_MAX;
+
+	for (int i = 0; i < n_events; i++)
+		if (events[i].look && left > LOOK_INTERVAL)
+			left = LOOK_INTERVAL;
+	return left;
+}
+
+void watch_look(const char *id, const struct pollfd *wanted)
+{
+	for (int i = 0; i < n_events; i++)
+		if (wanted[i].revents != 0 || events[i].look)
+			look_at(&events[i], id);
+	look_at_paths(id);
+}

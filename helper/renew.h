@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A bind of one file or directory goes on showing what was there when it was made. Boxes live for weeks, and meanwhile
+ * syslogd, nscd and resolvconf put something new in its place on the host. The monitor looks from time to time, and has
+ * it bound again.
+ */
+#ifndef NSB_HELPER_RENEW_H
+#define NSB_HELPER_RENEW_H
+
+/* `nsbox-helper renew ID`: binds again what differs, of the steps of the default view with NSB_STEP_RENEW. What the host
+ * does not have (any more) stays as it is. Goes on in a child of its own, since the monitor waits. Exit status. */
+int renew_box(const char *id);
+
+#endif
