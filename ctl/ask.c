@@ -24,6 +24,7 @@ int ask_session(const char *user, const char *service, const char *tty, const ch
 			      .rhost = strdup(rhost),
 			      .krb5ccname = strdup(""),
 			      .app_pid = getpid(),
+			      .login = ASK_SAMPLE_ID,
 			      .id = ASK_SAMPLE_ID };
 	if (uname(&host) == 0)
 		ret->host_name = strdup(host.nodename);
@@ -38,7 +39,7 @@ int ask_helper(nsb_verb verb, const nsb_session *session, const char *profile, c
 {
 	const nsb_request request = {
 		.verb = verb,
-		.id = (char *)session->id,
+		.id = (char *)session->login,
 		.user = session->user,
 		.service = session->service,
 		.tty = session->tty,

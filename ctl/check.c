@@ -82,8 +82,8 @@ static int check_limited(const nsb_section *profile, const nsb_plan *plan)
 	if (r >= 0 || r == -EACCES)
 		return COMMAND_OK;
 	nsb_make_printable(error.words);
-	fprintf(stderr, "%s:%u: profile %s: logins are refused: %s\n", profile->at.file, profile->at.line, profile->name,
-		error.words[0] != '\0' ? error.words : strerror(-r));
+	fprintf(stderr, "%s:%u: profile %s: logins are refused: %s\n", profile->at.file, profile->at.line,
+		profile->name, error.words[0] != '\0' ? error.words : strerror(-r));
 	return COMMAND_PROBLEM;
 }
 
@@ -94,6 +94,11 @@ static int check_profile_box(const nsb_section *profile, const nsb_settings *set
 	nsb_error error = { 0 };
 	int r = nsb_plan_make(session, settings, &plan, &error);
 
+	if (r == -EBADMSG) {
+		fprintf(stderr, "%s:%u: profile %s: logins are refused: %s\n", profile->at.file, profile->at.line,
+			profile->name, error.words);
+		return COMMAND_PROBLEM;
+	}
 	if (r == 0)
 		r = check_root(&plan, session->shell, &error);
 	if (r < 0)

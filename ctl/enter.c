@@ -51,7 +51,7 @@ static int open_cgroup(const char *path, nsb_error *error)
 /* The box's own groups, or the scope of the session that it is the box of. */
 static int open_cgroups(target *t, nsb_error *error)
 {
-	bool scope = t->entry.scope[0] != '\0';
+	bool scope = t->entry.n_cgroups == 0 && t->entry.scope[0] != '\0';
 	size_t n = scope ? 1 : t->entry.n_cgroups;
 
 	if (n == 0)
@@ -68,14 +68,16 @@ static int open_cgroups(target *t, nsb_error *error)
 
 static int open_target(const char *id, target *ret, nsb_error *error)
 {
-	int r = boxes_find(id, &ret->entry, error);
+	__attribute__((cleanup(box_item_done))) box_item found = { 0 };
+	int r = boxes_find(id, &found, error);
 
 	if (r < 0)
 		return r;
+	ret->entry = found.entry;
 	if (strcmp(ret->entry.state, STATE_FROZEN) == 0)
 		return nsb_error_set(error, EINVAL, "%s is " STATE_FROZEN ": nsboxctl thaw %s first", ret->entry.id,
 				     ret->entry.id);
-	if (strcmp(ret->entry.state, NSB_STATE_READY) != 0)
+	if (strcmp(ret->entry.state, NSB_STATE_READY) != 0 && strcmp(ret->entry.state, STATE_LINGERING) != 0)
 		return nsb_error_set(error, EINVAL, "%s is %s: only a box that is " NSB_STATE_READY " can be entered",
 				     ret->entry.id, ret->entry.state);
 	ret->init = nsb_process_open(&ret->entry.init);

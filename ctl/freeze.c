@@ -10,8 +10,8 @@
 
 static int change(const command *self, int argc, char **argv)
 {
+	__attribute__((cleanup(box_item_done))) box_item box = { 0 };
 	nsb_error error = { 0 };
-	nsb_entry entry;
 	char ignored[32];
 	int first, status;
 
@@ -19,9 +19,9 @@ static int change(const command *self, int argc, char **argv)
 		return first;
 	if (first == argc)
 		return options_usage(self, "the box's id is missing");
-	if (ask_outside(&error) < 0 || boxes_find(argv[first], &entry, &error) < 0)
+	if (ask_outside(&error) < 0 || boxes_find(argv[first], &box, &error) < 0)
 		return tell_error(&error);
-	status = run_helper((char *[]){ (char *)"nsbox-helper", (char *)self->name, entry.id, NULL }, ignored,
+	status = run_helper((char *[]){ (char *)"nsbox-helper", (char *)self->name, box.entry.id, NULL }, ignored,
 			    sizeof(ignored), &error);
 	if (status < 0)
 		return tell_error(&error);

@@ -13,13 +13,16 @@ static const command commands[] = {
 	{ "explain", "--user USER --service SERVICE [--tty TTY] [--from ADDRESS] [--profile PROFILE] [--conf FILE]",
 	  "Tell which profile a login gets and why, and what its box would be", command_explain },
 	{ "run", "--user USER [--profile PROFILE] [--conf FILE] [-- COMMAND [ARGUMENT...]]",
-	  "Run a command, or the login shell, in a new box without a login", command_run },
+	  "Run a command, or the login shell, in a box without a login", command_run },
 	{ "enter", "ID [--root] [-- COMMAND [ARGUMENT...]]",
 	  "Run a command, or the login shell, in a box that exists", command_enter },
 	{ "list", "[--json]", "List the boxes, and the sessions that were let in without one", command_list },
+	{ "show", "ID [--json]", "Tell all about one box: its logins, mounts, limits, and the plan it was made by",
+	  command_show },
 	{ "top", "[--once] [--json]", "Show what each box uses of its limits, again and again", command_top },
 	{ "freeze", "ID", "Stop all processes of a box, its login with them", command_freeze },
 	{ "thaw", "ID", "Let a frozen box go on", command_thaw },
+	{ "kill", "ID | --user USER [--now]", "End a box, or all boxes of a user, in order or at once", command_kill },
 	{ "gc", "", "Clean what crashed boxes left behind", command_gc },
 };
 static const size_t n_commands = sizeof(commands) / sizeof(commands[0]);

@@ -60,7 +60,7 @@ static int say_no(const nsb_answer *answer, const nsb_session *session)
 static int run_joined(const nsb_session *session, nsb_answer *answer, stay *here, char **argv)
 {
 	const identity who = { .user = session,
-			       .id = session->id,
+			       .id = session->login,
 			       .environment = answer->environment,
 			       .n_environment = answer->n_environment,
 			       .command = argv };
@@ -108,7 +108,7 @@ int command_run(const command *self, int argc, char **argv)
 	if (wish.user == NULL)
 		return options_usage(self, "--user is missing");
 	if (ask_outside(&error) < 0 || ask_session(wish.user, SERVICE, "", "", &session, &error) < 0 ||
-	    nsb_id_make(session.id) < 0)
+	    nsb_id_make(session.login) < 0)
 		return tell_error(&error);
 	return run_session(&session, &wish, argv + first);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/string-util.h"
 #include "ctl/command.h"
@@ -71,4 +72,13 @@ char *tell_escape(const char *text, bool utf8)
 	}
 	*to = '\0';
 	return escaped;
+}
+
+void tell_time(int64_t seconds, char buffer[TELL_TIME_SIZE])
+{
+	time_t at = (time_t)seconds;
+	struct tm when;
+
+	if (localtime_r(&at, &when) == NULL || strftime(buffer, TELL_TIME_SIZE, "%Y-%m-%d %H:%M:%S", &when) == 0)
+		buffer[0] = '\0';
 }

@@ -3,6 +3,8 @@
 #ifndef NSB_CTL_TELL_H
 #define NSB_CTL_TELL_H
 
+#include <stdint.h>
+
 #include "common/config.h"
 #include "common/error.h"
 
@@ -15,5 +17,9 @@ int tell_problems(const nsb_problems *problems, const nsb_error *error);
 /* The text with everything but printable ASCII as \xNN; `utf8`: well-formed UTF-8 stays, and control characters too (for
  * JSON, which has its own way to write them). NULL without memory; the caller frees. */
 char *tell_escape(const char *text, bool utf8);
+
+/* CLOCK_REALTIME seconds as local time: "2026-11-25 21:39:05"; "" for what is no time. */
+#define TELL_TIME_SIZE 32
+void tell_time(int64_t seconds, char buffer[TELL_TIME_SIZE]);
 
 #endif

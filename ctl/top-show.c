@@ -6,14 +6,9 @@
 #include <stdio.h>
 
 #include "common/fd-util.h"
-#include "ctl/tell.h"
+#include "ctl/describe.h"
 
 /* ---- JSON ---- */
-
-static json_object *number(uint64_t value)
-{
-	return value != UNKNOWN ? json_object_new_uint64(value) : NULL;
-}
 
 static double to_percent(uint64_t microseconds)
 {
@@ -28,31 +23,24 @@ static json_object *percent(double value)
 	return value >= 0 ? json_object_new_double_s(value, text) : NULL;
 }
 
-static json_object *words(const char *text)
-{
-	NSB_FREE char *valid = tell_escape(text, true);
-
-	return valid != NULL ? json_object_new_string(valid) : NULL;
-}
-
 static json_object *describe(const top_use *one)
 {
 	json_object *object = json_object_new_object();
 
-	json_object_object_add(object, "id", words(one->entry->id));
-	json_object_object_add(object, "user", words(one->entry->user));
-	json_object_object_add(object, "profile", words(one->entry->profile));
+	json_object_object_add(object, "id", describe_text(one->entry->id));
+	json_object_object_add(object, "user", describe_text(one->entry->user));
+	json_object_object_add(object, "profile", describe_text(one->entry->profile));
 	json_object_object_add(object, "cpu_percent", percent(one->cpu));
 	json_object_object_add(object, "cpu_limit_percent", percent(to_percent(one->limits[TOP_CPU])));
 	json_object_object_add(object, "user_cpu_limit_percent", percent(to_percent(one->user_limits[TOP_CPU])));
-	json_object_object_add(object, "memory", number(one->usage.memory));
-	json_object_object_add(object, "memory_limit", number(one->limits[TOP_MEMORY]));
-	json_object_object_add(object, "user_memory_limit", number(one->user_limits[TOP_MEMORY]));
-	json_object_object_add(object, "processes", number(one->usage.processes));
-	json_object_object_add(object, "processes_limit", number(one->limits[TOP_PROCESSES]));
-	json_object_object_add(object, "user_processes_limit", number(one->user_limits[TOP_PROCESSES]));
-	json_object_object_add(object, "process_hits", number(one->usage.process_hits));
-	json_object_object_add(object, "memory_kills", number(one->usage.memory_kills));
+	json_object_object_add(object, "memory", describe_number(one->usage.memory));
+	json_object_object_add(object, "memory_limit", describe_number(one->limits[TOP_MEMORY]));
+	json_object_object_add(object, "user_memory_limit", describe_number(one->user_limits[TOP_MEMORY]));
+	json_object_object_add(object, "processes", describe_number(one->usage.processes));
+	json_object_object_add(object, "processes_limit", describe_number(one->limits[TOP_PROCESSES]));
+	json_object_object_add(object, "user_processes_limit", describe_number(one->user_limits[TOP_PROCESSES]));
+	json_object_object_add(object, "process_hits", describe_number(one->usage.process_hits));
+	json_object_object_add(object, "memory_kills", describe_number(one->usage.memory_kills));
 	return object;
 }
 
@@ -62,8 +50,7 @@ int top_json(const top_reading *r)
 
 	for (size_t i = 0; i < r->n; i++)
 		json_object_array_add(array, describe(&r->uses[i]));
-	printf("%s\n", json_object_to_json_string_ext(array, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(array);
+	describe_print(array);
 	return 0;
 }
 

@@ -70,7 +70,7 @@ static void read_use(const nsb_entry *entry, const nsb_machine *machine, top_use
 /* Sessions without a box, and what is cleaned already, use nothing that could be told. */
 static bool is_live(const nsb_entry *entry)
 {
-	static const char *const states[] = { NSB_STATE_READY, STATE_FROZEN, NSB_STATE_ENDING };
+	static const char *const states[] = { NSB_STATE_READY, STATE_FROZEN, STATE_LINGERING, NSB_STATE_ENDING };
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (strcmp(entry->state, states[i]) == 0)
@@ -120,9 +120,11 @@ static int reading_take(const top_reading *before, bool quiet, top_reading *ret,
 	if (ret->uses == NULL)
 		return nsb_error_set(error, ENOMEM, "no memory");
 	for (size_t i = 0; i < ret->list.n; i++) {
-		if (!is_live(&ret->list.entries[i]))
+		const nsb_entry *entry = &ret->list.items[i].entry;
+
+		if (!is_live(entry))
 			continue;
-		read_use(&ret->list.entries[i], &machine, &ret->uses[ret->n]);
+		read_use(entry, &machine, &ret->uses[ret->n]);
 		set_cpu(&ret->uses[ret->n++], before);
 	}
 	qsort(ret->uses, ret->n, sizeof(*ret->uses), larger_first);

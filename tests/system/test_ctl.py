@@ -19,7 +19,7 @@ from lib.ctl import BOXES, PROFILE, box, boxes, ctl, running
 
 CONF = "/etc/security/nsbox.conf"
 LIBEXEC = "/usr/libexec/nsbox"
-HEADING = "ID USER PROFILE SERVICE TTY FROM STATE PID STARTED".split()
+HEADING = "ID USER PROFILE SERVICE TTY FROM STATE MEMBERS PID STARTED".split()
 
 
 def run_as_alice(script, *words, **options):
@@ -60,9 +60,16 @@ def boxed(conf, baseline):
     (("explain", "--user", "alice", "--service", "sshd", "more"), "too many arguments"),
     (("run", "--", "true"), "--user is missing"),
     (("enter",), "the box's id is missing"),
+    (("show",), "the box's id is missing"),
+    (("show", "a", "b"), "too many arguments"),
     (("freeze",), "the box's id is missing"),
     (("thaw", "a", "b"), "too many arguments"),
     (("top", "more"), "too many arguments"),
+    (("kill",), "the box's id is missing, or --user"),
+    (("kill", "--now"), "the box's id is missing, or --user"),
+    (("kill", "abc", "--user", "alice"), "the box's id or --user, not both"),
+    (("kill", "a", "b"), "too many arguments"),
+    (("kill", "--user"), "requires an argument"),
 ])
 def test_wrong_usage(words, sentence):
     """Usage and what is wrong on standard error, nothing on standard output, status 2."""
@@ -77,7 +84,8 @@ def test_help(words):
     result = ctl(*words)
     assert (result.rc, result.err) == (0, "") and result.out.startswith("usage: nsboxctl")
     if words[0] in ("--help", "help"):
-        for command in ("check", "explain", "run", "enter", "list", "top", "freeze", "thaw", "gc"):
+        for command in ("check", "explain", "run", "enter", "list", "show", "top", "freeze", "thaw",
+                        "kill", "gc"):
             assert f"  nsboxctl {command}" in result.out
 
 
@@ -88,7 +96,7 @@ def test_version():
 @pytest.mark.parametrize("words", [
     ("check",), ("explain", "--user", "alice", "--service", "sshd"), ("run", "--user", "alice", "--", "true"),
     ("enter", "abc"), ("list",), ("list", "--json"), ("gc",), ("top",), ("top", "--json"), ("freeze", "abc"),
-    ("thaw", "abc"),
+    ("thaw", "abc"), ("show", "abc"), ("kill", "abc"), ("kill", "--user", "alice"),
 ])
 def test_only_root(words):
     """Anybody else reads one sentence, status 1; nothing is shown."""
@@ -96,8 +104,9 @@ def test_only_root(words):
     assert (result.rc, result.out) == (1, "") and "only root may do this" in result.err
 
 
-@pytest.mark.parametrize("words", [("run", "--user", "alice", "--", "true"), ("list",), ("gc",), ("enter", "abc"), ("top",), ("freeze", "abc"), ("thaw", "abc"),
-                                   ("explain", "--user", "alice", "--service", "sshd")])
+@pytest.mark.parametrize("words", [("run", "--user", "alice", "--", "true"), ("list",), ("gc",), ("enter", "abc"), ("top",),
+                                   ("freeze", "abc"), ("thaw", "abc"), ("show", "abc"), ("kill", "abc"),
+                                   ("kill", "--user", "root"), ("explain", "--user", "alice", "--service", "sshd")])
 def test_not_in_a_box(boxed, words):
     """Root in a box sees neither boxes nor the host: said so, instead of an empty list."""
     result = ctl("run", "--user", "root", "--", "nsboxctl", *words)
@@ -1044,8 +1053,8 @@ def test_list_fields_of_ssh_session(ssh_session, sshd):
     _, one = ssh_session
     (monitor,) = sshd.monitors("alice")
     init = one["init_pid"]
-    assert list(one) == ["id", "user", "uid", "profile", "service", "tty", "state", "init_pid", "members", "started",
-                         "cgroup", "hostname", "namespaces"]
+    assert list(one) == ["id", "user", "uid", "profile", "share", "service", "tty", "state", "init_pid", "members",
+                         "started", "cgroup", "hostname", "namespaces"]
     assert (one["user"], one["uid"], one["profile"], one["service"], one["tty"]) == ("alice", 2001, "all", "sshd", "ssh")
     assert one["state"] == "ready" and one["members"] == [monitor] and one["hostname"] == "testhost"
     assert host.comm(init) == "nsbox-init" and host.inner_pids(init)[-1] == 1
@@ -1062,10 +1071,10 @@ def test_list_table_of_ssh_session(ssh_session):
     heading, line = ctl("list").out.splitlines()
     assert heading.split() == HEADING
     words = line.split()
-    assert words[:5] == [one["id"], "alice", "all", "sshd", "ssh"] and words[6:8] == ["ready", str(one["init_pid"])]
+    assert words[:5] == [one["id"], "alice", "all", "sshd", "ssh"] and words[6:9] == ["ready", "1", str(one["init_pid"])]
     assert words[5] == "127.0.0.1"
     assert [heading.index(name) for name in ("USER", "STATE")] == [line.index(" alice") + 1, line.index(" ready") + 1]
-    when = time.strptime(" ".join(words[8:]), "%Y-%m-%d %H:%M:%S")
+    when = time.strptime(" ".join(words[9:]), "%Y-%m-%d %H:%M:%S")
     assert time.mktime(when) == one["started"]
 
 
@@ -1185,6 +1194,14 @@ def test_list_of_a_finished_member(boxed):
     """`members` are the live ones: a pid that was used again is nobody's."""
     with running() as process:
         assert box(user="alice")["members"] == [process.pid]
-        state = live_state()
-        with entry(re.sub(rb"members (\d+) \d+", rb"members \1 1", state)):
+        (one,) = boxes()
+        (member,) = pathlib.Path(BOXES, one["id"], "members").iterdir()
+        spoilt, n = re.subn(rb"\nprocess (\d+) \d+", rb"\nprocess \1 1", member.read_bytes())
+        assert n == 1
+        with entry(live_state()):
+            directory = pathlib.Path(BOXES, "aaaaaaaaaa/members")
+            directory.mkdir(0o700)
+            (directory / member.name).write_bytes(member.read_bytes())
+            assert box(id="aaaaaaaaaa")["members"] == [process.pid]
+            (directory / member.name).write_bytes(spoilt)
             assert box(id="aaaaaaaaaa")["members"] == []
