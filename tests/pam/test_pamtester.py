@@ -538,6 +538,7 @@ class NameService:
     def __init__(self):
         os.makedirs("/run/nslcd", 0o755)
         self.asked = []  # (question, PID namespace of who asked)
+        self.asked_by_helper = []
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind("/run/nslcd/socket")
         os.chmod("/run/nslcd/socket", 0o666)
@@ -555,6 +556,8 @@ class NameService:
                 question = connection.recv(1000).decode().strip()
                 pid, *_ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
                 self.asked.append((question, host.namespaces(pid).get("pid")))
+                if host.comm(pid) == "nsbox-helper":
+                    self.asked_by_helper.append(question)
                 connection.sendall(self.ANSWERS.get(question, "").encode())
 
     def stop(self):
@@ -588,6 +591,20 @@ def test_name_service_behind_a_socket(name_service, conf, baseline):
     assert differing(after.out) == BOXED and "".join(after.out.splitlines(keepends=True)[7:]) == before.out, after
     inside = {question for question, namespace in name_service.asked if namespace != host.namespaces()["pid"]}
     assert inside >= {"passwd dave", "initgroups dave", "gid 5100"}, name_service.asked
+
+
+def test_looked_up_once(name_service, conf, baseline):
+    """However many profiles are compared, and whether a box is made or joined: the user, his groups and the name of each are
+    asked for once in a run of the helper."""
+    others = "".join(f"[profile p{number}]\nusers = @other{number} u{number} !@directory 7000-7100\n" for number in range(20))
+    conf.nsbox(f"{others}[profile directory]\nusers = @directory\nshare = user\nlinger = 10s\n")
+    boxes = set()
+    for _ in range(2):
+        name_service.asked_by_helper.clear()
+        boxes.add(host.run("su", "dave", "-c", "echo $NSBOX_ID", check=True).out)
+        assert sorted(name_service.asked_by_helper) == ["gid 5001", "gid 5100", "initgroups dave", "passwd dave"]
+    assert len(boxes) == 1
+    assert host.run("nsboxctl", "kill", "--user", "dave").rc == 0
 
 
 def test_name_services_group_in_the_configuration(name_service, conf, baseline):

@@ -234,11 +234,15 @@ def test_nsboxctl(boxed, baseline):
     session = subprocess.Popen([APP, SERVICE, "alice", "ssh", "open", "wait", "close"], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
     assert session.stdout.readline() == "open: 0\n"
+    (ident,) = os.listdir("/run/nsbox/boxes")
     for words in (["check"], ["explain", "--user", "alice", "--service", SERVICE], ["list"], ["list", "--json"], ["gc"],
-                  ["run", "--user", "bob", "--", "true"], ["--help"], ["no-such-subcommand"], []):
+                  ["show", ident], ["show", ident[:2], "--json"], ["show", "0"], ["run", "--user", "bob", "--", "true"],
+                  ["kill", "--user", "bob"], ["kill", "0"], ["--help"], ["no-such-subcommand"], []):
         done = host.run("nsboxctl", *words, timeout=60)
         assert done.rc in (0, 1, 2), f"{words}: {done}"
         assert "Sanitizer" not in done.err
+    done = host.run("nsboxctl", "kill", "--user", "alice", timeout=60)
+    assert (done.rc, done.out, done.err) == (0, f"ended box {ident} of alice\n", "")
     session.communicate("\n", timeout=30)
     assert session.returncode == 0
 

@@ -87,8 +87,10 @@ def test_examples_of_the_manual_are_good(conf):
     lines = re.findall(r"^\.Dl (.*)", text, re.M)
     sections = [block for block in literals(text) if "[profile" in block]
     assert len(lines) > 8 and len(sections) == 4
+    # linger needs what another line asks for
+    shared = [("linger" in line) * "share = user\n" for line in lines]
     alone = [f"[profile students]\nusers =\n[profile x]\n{'' if line.startswith('users') else 'users = alice'}\n"
-             f"network = host\n{line}\n" for line in lines]
+             f"network = host\n{also}{line}\n" for line, also in zip(lines, shared)]
     if not os.path.exists("/dev/sda"):  # the disk of the examples
         os.mknod("/dev/sda", stat.S_IFBLK | 0o600, os.stat("/dev/loop0").st_rdev)
     for example in alone + sections:
@@ -117,6 +119,29 @@ def test_manual_has_every_word_of_the_module():
     assert sorted(words) == ["close", "conf", "debug", "open", "profile"]
     for word in words:
         assert re.search(rf"^\.It Cm {word}\b", page("pam_nsbox.8"), re.M), word
+
+
+def test_manual_has_every_subcommand():
+    """nsboxctl(8) has each row of the table in its synopsis, with the same options, and in its list."""
+    text = (SOURCE / "ctl/nsboxctl.c").read_text()
+    rows = re.findall(r'^\t\{ "(\w+)", "(.*?)",\s', text, re.M)
+    assert len(rows) == text.count("command_") >= 10
+    synopsis = page("nsboxctl.8").split(".Sh SYNOPSIS\n")[1].split(".Sh DESCRIPTION")[0]
+    shown = {name: part for part in synopsis.split(".Nm\n")
+             for name in re.findall(r"\w+", re.match(r"\.Cm (.*)|", part)[1] or "")}
+    assert list(shown) == [name for name, _ in rows]
+    for name, arguments in rows:
+        assert set(re.findall(r"Fl -(\w+)", shown[name])) == set(re.findall(r"--(\w+)", arguments)), name
+        assert re.search(rf"^\.It .*\bCm {name}\b", page("nsboxctl.8"), re.M), name
+
+
+def test_manual_has_every_word_of_the_json():
+    """nsboxctl(8) names what list, show and top have in their objects."""
+    for name in ("describe", "show-json", "top-show"):
+        words = re.findall(r'_add\(\w+, "(\w+)"', (SOURCE / f"ctl/{name}.c").read_text())
+        assert len(words) > 10
+        for word in words:
+            assert re.search(rf"^\.(It )?Ic (.*[ ,])?{word}\b", page("nsboxctl.8"), re.M), f"{name}: {word}"
 
 
 def test_manual_has_every_stage_and_code():

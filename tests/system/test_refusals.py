@@ -643,7 +643,8 @@ def test_on_error_allow(conf, app, baseline):
     assert process.stdout.readline() == b"in\n"
     (state,) = state_files()
     assert re.search(r"^state unboxed$", state, re.M) and re.search(r"^user alice$", state, re.M)
-    assert re.search(rf"^members {process.pid} \d+$", state, re.M) and re.search(r"^profile all$", state, re.M)
+    (member,) = [path.read_text() for path in BOXES.glob("*/members/*")]
+    assert re.search(rf"^process {process.pid} \d+$", member, re.M) and re.search(r"^profile all$", state, re.M)
     assert "unboxed" in host.run("nsboxctl", "list", check=True).out
     (listed,) = json.loads(host.run("nsboxctl", "list", "--json", check=True).out)
     assert (listed["state"], listed["user"], listed["profile"]) == ("unboxed", "alice", "all")

@@ -51,7 +51,7 @@ def test_no_signal_in_the_log(boxed, baseline):
     """Everything nsboxctl prints; no program ended by a signal (a trap exits with 132 in a shell)."""
     mark = syslog.mark()
     for words in ("check", "explain --user alice --service sshd", "explain --user alice --service su --tty /dev/pts/0", "list",
-                  "list --json", "gc", "run --user alice -- true"):
+                  "list --json", "show 0", "kill 0", "gc", "run --user alice -- true"):
         done = host.run("sh", "-c", f"nsboxctl {words}; echo $?", timeout=60)
         assert done.out.splitlines()[-1] in ("0", "1"), done
     assert not syslog.matching("signal|core dumped", mark)
