@@ -42,6 +42,10 @@ ALL = [
     "system/test_refusals.py",
     "system/test_ssh.py system/test_ssh_forwarding.py",
     "system/test_load.py",
+    "system/test_share.py system/test_share_life.py",
+    "system/test_share_v2.py",
+    "system/test_share_attacks.py system/test_long_lived.py system/test_upgrade.py system/test_from.py system/test_ctl_share.py",
+    "system/test_share_faults.py system/test_crash_share.py system/test_attack_share.py",
     "pam/test_pamtester.py pam/test_libpamtest.py",
 ]
 
