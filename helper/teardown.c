@@ -27,6 +27,7 @@
 #include "helper/utmp-record.h"
 
 #define THAW_INTERVAL 10000			       /* ms between two looks at a box that does not finish dying */
+#define SWEEP_TIME    1000  /* ms of a login for entries of others: a locked utmp makes each of them slow */
 #define HALF_MADE_AGE (2 * NSB_HELPER_DEADLINE / 1000) /* seconds: no helper lives so long */
 
 /* Kills PID 1 and waits. Whether it is gone. */
@@ -261,15 +262,16 @@ static bool sweep_one(int boxes, const char *name, int patience)
 size_t teardown_sweep(int boxes, size_t limit, int patience)
 {
 	NSB_FREE char(*ids)[NSB_ID_LENGTH + 8] = NULL;
+	int64_t end = limit > 0 ? nsb_now() + SWEEP_TIME : INT64_MAX;
 	size_t n = 0, first = 0, cleaned = 0;
 
 	if (nsb_registry_list(boxes, &ids, &n) < 0 || n == 0)
 		return 0;
 	if (limit == 0 || limit > n)
 		limit = n;
-	else if (getrandom(&first, sizeof(first), GRND_NONBLOCK) < 0)
+	if (getrandom(&first, sizeof(first), GRND_NONBLOCK) < 0)
 		first = 0; /* any place will do: the runs begin at different ones, so every entry has its turn */
-	for (size_t i = 0; i < limit; i++)
+	for (size_t i = 0; i < limit && nsb_now() < end; i++)
 		cleaned += sweep_one(boxes, ids[(first + i) % n], patience);
 	return cleaned;
 }

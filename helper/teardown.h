@@ -25,7 +25,8 @@ int teardown_end(const char *id, int life, int init);
  * file in the registry goes. Done in a child of its own. Exit status. */
 int teardown_member(const char *id, const char *session);
 
-/* Cleans entries whose holder is gone: at most `limit` are looked at, beginning anywhere, round robin; 0: all.
+/* Cleans entries whose holder is gone: at most `limit` are looked at, beginning anywhere, round robin, and no more
+ * is begun after a second; 0: all.
  * `patience`: ms to wait for each PID 1 that is still dying; what is not dead by then is left to a later run.
  * Returns how many were cleaned. */
 size_t teardown_sweep(int boxes, size_t limit, int patience);

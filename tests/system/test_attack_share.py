@@ -157,3 +157,25 @@ def test_linger_alone_locks_nobody_in(shared):
     assert host.run("su", "root", "-c", "echo in").out == "in\n"
     assert syslog.matching("root is let in WITHOUT a box: linger: ", mark)
     assert host.run("su", "alice", "-c", "echo in").out == ""
+
+
+def test_utmp_locked_under_what_crashes_left(shared, sshd):
+    """A login cleans after boxes whose programs were all killed, but not as long as somebody who locks utmp likes: twelve
+    records, of which each would be waited for, kept it from its deadline."""
+    shared.nsbox("[profile all]\nusers = *\nnetwork = loopback\n")
+    before = pathlib.Path("/run/utmp").read_bytes()
+    with contextlib.ExitStack() as stack:
+        for _ in range(12):
+            stack.enter_context(sshd.session("alice"))
+        for name in ("nsbox-guard", "nsbox-monitor"):
+            for pid in host.find(name):
+                os.kill(pid, signal.SIGKILL)
+    host.wait_until(lambda: not host.find("nsbox-init"), what="the boxes are dead")
+    assert len(list(pathlib.Path("/run/nsbox/boxes").iterdir())) >= 11
+    with open("/run/utmp", "rb") as utmp:
+        fcntl.lockf(utmp, fcntl.LOCK_SH)
+        began = time.monotonic()
+        assert host.run("su", "alice", "-c", "echo in").out == "in\n"
+        assert time.monotonic() - began < 5 * host.PATIENCE
+    pathlib.Path("/run/utmp").write_bytes(before)  # what could not be closed
+    assert ctl("gc").rc == 0
