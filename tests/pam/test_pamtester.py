@@ -314,9 +314,9 @@ def test_words_that_name_nothing(app, stack, baseline, words):
     syslog.wait_for("root is let in WITHOUT a box: .*nowhere", start)
 
 
-def state(identifier):
-    """The registry's entry: {word: rest of the line}."""
-    text = host.read(f"/run/nsbox/boxes/{identifier}/state", "")
+def state(identifier, file="state"):
+    """A file of the registry's entry: {word: rest of the line}."""
+    text = host.read(f"/run/nsbox/boxes/{identifier}/{file}", "")
     return dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
 
 
@@ -339,7 +339,7 @@ def test_on_error_allow(app, conf, baseline):
     assert boxes() == [identifier]
     entry = state(identifier)
     assert (entry["state"], entry["user"], entry["profile"], entry["service"]) == ("unboxed", "alice", "all", SERVICE)
-    assert entry["members"].split()[0] == str(process.pid)
+    assert state(identifier, f"members/{identifier}")["process"].split()[0] == str(process.pid)
     process.communicate("\n")
     host.wait_until(lambda: not boxes(), what="the entry is gone")
 
