@@ -95,7 +95,7 @@ typedef struct box {
 
 /* ---- members ---- */
 
-#define MEMBERS_MAX  64 /* the resident size follows from it */
+#define MEMBERS_MAX  64
 #define SPARE_FILES  32 /* descriptors that are not a member's */
 #define ACCEPT_PAUSE 20 /* ms */
 
@@ -107,7 +107,7 @@ typedef struct member {
 	int socket; /* to the application; -1: it closed it, or does not speak our language */
 } member;
 
-static member *members; /* on the stack: the guard, which has none, is the same program and pays for each page */
+static member members[MEMBERS_MAX]; /* together with the other data they still fit into one page */
 static size_t n_members;
 
 static void close_member(const member *m)
@@ -296,31 +296,33 @@ static bool is_over(box *b)
 	return b->empty != 0 && b->linger >= 0 && nsb_now() - b->empty >= b->linger;
 }
 
+/* Waits for one thing to happen, and does what it asks for. False: the box is to end. */
+static bool wait_once(box *b)
+{
+	size_t n = n_members;
+	struct pollfd wanted[MEMBERS + 2 * n]; /* no larger than it must be: a page of the stack is a page for each box */
+
+	if (poll(wanted, fill_wanted(b, wanted), time_left(b)) < 0)
+		return errno == EINTR;
+	if (wanted[SIGNALS].revents != 0 || wanted[INIT].revents != 0)
+		return false;
+	watch_look(b->id, &wanted[WATCHED]);
+	if (b->end != 0 && nsb_now() >= b->end) {
+		monitor_run_helper("notice", b->id, "runtime");
+		return false;
+	}
+	/* before anybody leaves: who is the last one decides what is cleaned of him */
+	if (wanted[LISTENER].revents != 0)
+		accept_helper(b->listener);
+	look_at_members(b, wanted, n);
+	return true;
+}
+
 /* Waits until nobody is a member any more, PID 1 is gone, or the time is over. */
 static void wait_for_end(box *b)
 {
-	struct pollfd wanted[MEMBERS + 2 * MEMBERS_MAX];
-	size_t n;
-
-	while (!is_over(b)) {
-		if (poll(wanted, fill_wanted(b, wanted), time_left(b)) < 0) {
-			if (errno != EINTR)
-				return;
-			continue;
-		}
-		if (wanted[SIGNALS].revents != 0 || wanted[INIT].revents != 0)
-			return;
-		watch_look(b->id, &wanted[WATCHED]);
-		if (b->end != 0 && nsb_now() >= b->end) {
-			monitor_run_helper("notice", b->id, "runtime");
-			return;
-		}
-		n = n_members;
-		/* before anybody leaves: who is the last one decides what is cleaned of him */
-		if (wanted[LISTENER].revents != 0)
-			accept_helper(b->listener);
-		look_at_members(b, wanted, n);
-	}
+	while (!is_over(b) && wait_once(b))
+		;
 }
 
 /* The first member: the application that the box was made for. */
@@ -341,7 +343,6 @@ static bool take_application(const char *id, int socket, int app)
 
 static void __attribute__((noreturn, noinline)) monitor(int argc, char **argv)
 {
-	member room[MEMBERS_MAX];
 	int64_t runtime = atoll(argv[2]);
 	box b = { .id = argv[1],
 		  .signals = catch_signals(),
@@ -350,7 +351,6 @@ static void __attribute__((noreturn, noinline)) monitor(int argc, char **argv)
 		  .end = runtime > 0 ? nsb_now() + runtime : 0,
 		  .linger = atoll(argv[3]) };
 
-	members = room;
 	for (int i = 9; i < argc; i++)
 		watch_add(argv[i]);
 	watch_begin();
