@@ -211,7 +211,7 @@ static int renew_all(nsb_box *box)
 	return r;
 }
 
-static int run(const char *id)
+int renew_box(const char *id)
 {
 	static nsb_box box = { .socket = -1, .monitor = -1, .init = -1, .root = -1, .host_root = -1 };
 	NSB_CLOSE int boxes = nsb_registry_open(false, NULL);
@@ -235,20 +235,4 @@ static int run(const char *id)
 		syslog(LOG_WARNING, "box %s: what the host has replaced cannot be bound again: %s", id,
 		       box.error.words[0] != '\0' ? box.error.words : strerror(-r));
 	return r < 0;
-}
-
-int renew_box(const char *id)
-{
-	pid_t child;
-
-	if (!nsb_id_valid(id))
-		return 2;
-	child = fork();
-	if (child != 0)
-		return child < 0;
-	/* the monitor's: a child that waits would hold its life pipe open when it is killed */
-	syscall(SYS_close_range, 3, ~0u, 0);
-	alarm(2 * PATIENCE / 1000);
-	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
-	_exit(run(id));
 }

@@ -8,7 +8,7 @@
 #define NSB_HELPER_RENEW_H
 
 /* `nsbox-helper renew ID`: binds again what differs, of the steps of the default view with NSB_STEP_RENEW. What the host
- * does not have (any more) stays as it is. Goes on in a child of its own, since the monitor waits. Exit status. */
+ * does not have (any more) stays as it is. Exit status. */
 int renew_box(const char *id);
 
 #endif

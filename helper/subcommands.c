@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+#include <unistd.h>
 
 #include "common/fd-util.h"
 #include "common/registry.h"
@@ -13,6 +16,8 @@
 #include "helper/notice.h"
 #include "helper/renew.h"
 #include "helper/teardown.h"
+
+#define RENEW_MAX 10 /* seconds */
 
 static int tell(const nsb_error *error)
 {
@@ -32,16 +37,40 @@ static int end_for_guard(char **arguments)
 	return teardown_end(arguments[0], -1, -1);
 }
 
+/* The monitor waits for its child, but not for utmp, which may be locked, nor for a file system: what may take long goes
+ * on in a child of that. It holds nothing of the monitor's: whoever holds the life pipe keeps the guard back when the
+ * monitor is killed. -1 in that child; else the exit status for the monitor. */
+static int go_on_alone(void)
+{
+	pid_t child = fork();
+
+	if (child != 0)
+		return child < 0;
+	syscall(SYS_close_range, 3, ~0u, 0);
+	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
+	return -1;
+}
+
 /* By the monitor. */
 static int renew(char **arguments)
 {
+	int r = nsb_id_valid(arguments[0]) ? go_on_alone() : 2;
+
+	if (r >= 0)
+		return r;
+	alarm(RENEW_MAX);
 	return renew_box(arguments[0]);
 }
 
 /* By the monitor. */
 static int leave(char **arguments)
 {
-	return teardown_member(arguments[0], arguments[1]);
+	int r = nsb_id_valid(arguments[0]) && nsb_id_valid(arguments[1]) ? go_on_alone() : 2;
+
+	if (r >= 0)
+		return r;
+	teardown_member(arguments[0], arguments[1]);
+	return 0;
 }
 
 static int notice(char **arguments)

@@ -123,24 +123,13 @@ static void end_members(int boxes, nsb_entry *entry, int patience)
 	entry->ut_id[0] = '\0';
 }
 
-int teardown_member(const char *id, const char *session)
+void teardown_member(const char *id, const char *session)
 {
 	nsb_member member;
-	NSB_CLOSE int boxes = -1;
-	pid_t child;
+	NSB_CLOSE int boxes = nsb_registry_open(false, NULL);
 
-	if (!nsb_id_valid(id) || !nsb_id_valid(session))
-		return 2;
-	/* the monitor waits for us, and utmp may be locked */
-	child = fork();
-	if (child != 0)
-		return child < 0;
-	syscall(SYS_close_range, 3, ~0u, 0);
-	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
-	boxes = nsb_registry_open(false, NULL);
 	if (boxes >= 0 && nsb_registry_read_member(boxes, id, session, &member) == 0)
 		end_member(boxes, id, &member, UTMP_PATIENCE_ALONE);
-	_exit(0);
 }
 
 int teardown_box(int boxes, const char *id, int init, bool ask, int patience, nsb_error *error)

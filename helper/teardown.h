@@ -22,8 +22,8 @@ int teardown_box(int boxes, const char *id, int init, bool ask, int patience, ns
 int teardown_end(const char *id, int life, int init);
 
 /* `nsbox-helper leave ID SESSION` by the monitor of a box that stays: one login is over. Its utmp record is closed, its
- * file in the registry goes. Done in a child of its own. Exit status. */
-int teardown_member(const char *id, const char *session);
+ * file in the registry goes. */
+void teardown_member(const char *id, const char *session);
 
 /* Cleans entries whose holder is gone: at most `limit` are looked at, beginning anywhere, round robin, and no more
  * is begun after a second; 0: all.
