@@ -299,8 +299,9 @@ static bool is_over(box *b)
 /* Waits for one thing to happen, and does what it asks for. False: the box is to end. */
 static bool wait_once(box *b)
 {
+	static struct pollfd
+		wanted[MEMBERS + 2 * MEMBERS_MAX]; /* not on the stack: what is never written takes no page */
 	size_t n = n_members;
-	struct pollfd wanted[MEMBERS + 2 * n]; /* no larger than it must be: a page of the stack is a page for each box */
 
 	if (poll(wanted, fill_wanted(b, wanted), time_left(b)) < 0)
 		return errno == EINTR;
