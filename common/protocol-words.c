@@ -44,7 +44,7 @@ int nsb_wait_readable(int fd, int64_t deadline)
 static word_message make(nsb_signal_word word)
 {
 	return (word_message){ .head = { .magic = NSB_MAGIC,
-					 .version = NSB_PROTOCOL_VERSION,
+					 .version = NSB_WORDS_VERSION,
 					 .type = NSB_MESSAGE_WORD,
 					 .size = sizeof(word_message) },
 			       .word = word };
@@ -113,7 +113,7 @@ static int fds_of(uint32_t word)
 int nsb_control_send(int sock, const nsb_control *control)
 {
 	control_message text = { .head = { .magic = NSB_MAGIC,
-					   .version = NSB_PROTOCOL_VERSION,
+					   .version = NSB_WORDS_VERSION,
 					   .type = NSB_MESSAGE_CONTROL,
 					   .size = sizeof(text) },
 				 .word = control->word };
@@ -169,7 +169,7 @@ int nsb_control_receive(int sock, int64_t deadline, nsb_control *ret)
 		return -errno;
 	n_fds = take_fds(&message, control.fds);
 	if (n == sizeof(text) && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && text.head.magic == NSB_MAGIC &&
-	    text.head.version == NSB_PROTOCOL_VERSION && text.head.type == NSB_MESSAGE_CONTROL &&
+	    text.head.version == NSB_WORDS_VERSION && text.head.type == NSB_MESSAGE_CONTROL &&
 	    text.head.size == sizeof(text) && text.head.reserved == 0 && fds_of(text.word) == n_fds &&
 	    strnlen(text.session, sizeof(text.session)) == NSB_ID_LENGTH) {
 		control.word = text.word;

@@ -125,6 +125,13 @@ static char **get_list(packet *p, size_t *ret_n)
 	return list;
 }
 
+void nsb_list_free(char **list, size_t n)
+{
+	for (size_t i = 0; list != NULL && i < n; i++)
+		free(list[i]);
+	free(list);
+}
+
 /* Whether the whole message was taken, no byte more or less. */
 static int get_end(const packet *p)
 {
@@ -233,6 +240,7 @@ int nsb_request_send(int sock, const nsb_request *request)
 	put_string(&p, request->krb5ccname);
 	put_string(&p, request->profile);
 	put_string(&p, request->conf);
+	put_list(&p, request->account, request->n_account);
 	return send_packet(sock, &p, NULL, 0);
 }
 
@@ -257,6 +265,7 @@ int nsb_request_receive(int sock, int64_t deadline, nsb_request *ret)
 	request.krb5ccname = get_string(&p);
 	request.profile = get_string(&p);
 	request.conf = get_string(&p);
+	request.account = get_list(&p, &request.n_account);
 	r = get_end(&p);
 	if (r == 0 && (n_fds != 0 || (request.verb != NSB_VERB_OPEN && request.verb != NSB_VERB_CHECK)))
 		r = -EPROTO;
@@ -277,6 +286,7 @@ void nsb_request_done(nsb_request *request)
 	free(request->krb5ccname);
 	free(request->profile);
 	free(request->conf);
+	nsb_list_free(request->account, request->n_account);
 	memset(request, 0, sizeof(*request));
 }
 
@@ -297,6 +307,7 @@ int nsb_answer_send(int sock, const nsb_answer *answer)
 	put_string(&p, answer->error.words);
 	put_string(&p, answer->profile != NULL ? answer->profile : "");
 	put_list(&p, answer->environment, answer->n_environment);
+	put_list(&p, answer->account, answer->n_account);
 	put_list(&p, answer->way_back, answer->n_way_back);
 	put_u64(&p, answer->init >= 0);
 	put_u64(&p, answer->n_cgroups);
@@ -329,6 +340,7 @@ static void get_answer(packet *p, nsb_answer *answer, uint64_t *ret_has_init)
 	free(words);
 	answer->profile = get_string(p);
 	answer->environment = get_list(p, &answer->n_environment);
+	answer->account = get_list(p, &answer->n_account);
 	answer->way_back = get_list(p, &answer->n_way_back);
 	*ret_has_init = get_u64(p);
 	answer->n_cgroups = get_u64(p);
@@ -374,12 +386,9 @@ void nsb_answer_done(nsb_answer *answer)
 	if (answer->cgroups != NULL)
 		close_fds(answer->cgroups, answer->n_cgroups);
 	free(answer->cgroups);
-	for (size_t i = 0; answer->environment != NULL && i < answer->n_environment; i++)
-		free(answer->environment[i]);
-	for (size_t i = 0; answer->way_back != NULL && i < answer->n_way_back; i++)
-		free(answer->way_back[i]);
-	free(answer->environment);
-	free(answer->way_back);
+	nsb_list_free(answer->environment, answer->n_environment);
+	nsb_list_free(answer->account, answer->n_account);
+	nsb_list_free(answer->way_back, answer->n_way_back);
 	free(answer->profile);
 	memset(answer, 0, sizeof(*answer));
 	answer->init = -1;

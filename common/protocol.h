@@ -30,7 +30,8 @@
 #include "common/error.h"
 #include "common/session.h"
 
-#define NSB_PROTOCOL_VERSION 1
+#define NSB_PROTOCOL_VERSION 2	   /* of request and answer: module and helper are updated together */
+#define NSB_WORDS_VERSION    1	   /* of the words: boxes that were made before an update say them, too */
 #define NSB_MESSAGE_MAX	     16384 /* bytes in one message */
 #define NSB_LIST_MAX	     64	   /* strings in one list */
 #define NSB_ANSWER_FDS_MAX   8
@@ -57,6 +58,9 @@ typedef struct nsb_request {
 	char *user, *service, *tty, *rhost, *krb5ccname;
 	char *profile; /* forced by profile=; "" */
 	char *conf;    /* conf=; "" */
+	/* OPEN: the account of the answer to CHECK in the same login; none where there was none */
+	char **account;
+	size_t n_account;
 } nsb_request;
 
 typedef enum nsb_result {
@@ -82,6 +86,8 @@ typedef struct nsb_answer {
 	char *profile;	     /* name; "" */
 	char **environment;  /* "NAME=VALUE" to set, "NAME" to unset */
 	size_t n_environment;
+	char **account; /* CHECK: what was looked up about the user, for the OPEN that follows; its meaning is the helper's */
+	size_t n_account;
 	char **way_back; /* files to write "0" to when leaving: the cgroups the app came from */
 	size_t n_way_back;
 	int init;     /* pidfd of PID 1; -1 if none */
@@ -103,6 +109,8 @@ int nsb_answer_send(int socket, const nsb_answer *answer);
 /* The descriptors received are the caller's (O_CLOEXEC) and closed by nsb_answer_done() unless stolen. */
 int nsb_answer_receive(int socket, int64_t deadline, nsb_answer *ret);
 void nsb_answer_done(nsb_answer *answer);
+/* Frees a list of a message, and its strings. NULL is none. */
+void nsb_list_free(char **list, size_t n);
 
 int nsb_say(int socket, nsb_signal_word word);
 int nsb_hear(int socket, int64_t deadline, nsb_signal_word expected);

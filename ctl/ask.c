@@ -10,6 +10,7 @@
 
 #include "common/fd-util.h"
 #include "common/string-util.h"
+#include "helper/account.h"
 #include "helper/request.h"
 #include "pam_nsbox/launch.h"
 
@@ -31,7 +32,7 @@ int ask_session(const char *user, const char *service, const char *tty, const ch
 	if (ret->user == NULL || ret->service == NULL || ret->tty == NULL || ret->rhost == NULL ||
 	    ret->krb5ccname == NULL || ret->host_name == NULL)
 		return nsb_error_set(error, ENOMEM, "no memory");
-	return request_look_up(ret, error);
+	return account_look_up(ret, error);
 }
 
 int ask_helper(nsb_verb verb, const nsb_session *session, const char *profile, const char *conf, nsb_answer *ret_answer,

@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include "common/protocol.h"
+#include "helper/account.h"
 #include "helper/build.h"
 #include "helper/namespaces.h"
 
@@ -42,7 +43,10 @@ int answer_short(nsb_box *box, nsb_result result)
 	int r;
 
 	fill_answer(box, result, &answer);
+	if (box->request.verb == NSB_VERB_CHECK && result == NSB_RESULT_OK)
+		answer.account = account_pack(&box->session, &answer.n_account);
 	r = nsb_answer_send(box->socket, &answer);
+	nsb_list_free(answer.account, answer.n_account);
 	if (r < 0)
 		syslog(LOG_ERR, "the application does not listen; it would have read: %s (stage %s)", box->error.words,
 		       nsb_stage_name((int)box->error.stage));

@@ -96,7 +96,7 @@ static int read_word(const void *bytes, size_t size)
 static void mend_head(uint8_t *bytes, size_t size, uint16_t type)
 {
 	const uint32_t magic = 0x6e736278, told = (uint32_t)size, reserved = 0;
-	const uint16_t version = NSB_PROTOCOL_VERSION;
+	const uint16_t version = type == 3 ? NSB_WORDS_VERSION : NSB_PROTOCOL_VERSION;
 
 	if (size < 16)
 		return;

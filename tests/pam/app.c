@@ -417,7 +417,9 @@ static int start(const char *service, const char *user)
 
 static int set_item(const char *name, const char *value)
 {
-	return pam_set_item(handles[current], strcmp(name, "tty") == 0 ? PAM_TTY : PAM_RHOST, value);
+	int type = strcmp(name, "tty") == 0 ? PAM_TTY : strcmp(name, "user") == 0 ? PAM_USER : PAM_RHOST;
+
+	return pam_set_item(handles[current], type, value);
 }
 
 static int end(void)

@@ -523,7 +523,8 @@ def test_many_groups(app, conf, baseline):
     old = pathlib.Path("/etc/group").read_text()
     conf.file("/etc/group", old + "".join(f"many{number}:x:{10000 + number}:alice\n" for number in range(500)))
     conf.nsbox("[profile group]\nusers = @many499\n")
-    assert code(app("open", "close"), "open") == SUCCESS
+    lines = app("acct", "open", "close")
+    assert (code(lines, "acct"), code(lines, "open")) == (SUCCESS, SUCCESS), lines
 
 
 # -- name services behind a socket --
@@ -531,7 +532,7 @@ def test_many_groups(app, conf, baseline):
 
 class NameService:
     """The daemon of libnss_nsbtest.c: knows dave (5001) in the groups 5001 and 5100."""
-    DAVE = "dave:x:5001:5001::/home/dave:/bin/bash"
+    DAVE = "dave:*:5001:5001::/home/dave:/bin/bash"
     ANSWERS = {"passwd dave": DAVE, "uid 5001": DAVE, "group dave": "dave:x:5001:", "gid 5001": "dave:x:5001:",
                "group directory": "directory:x:5100:", "gid 5100": "directory:x:5100:", "initgroups dave": "5001 5100"}
 
@@ -605,6 +606,28 @@ def test_looked_up_once(name_service, conf, baseline):
         assert sorted(name_service.asked_by_helper) == ["gid 5001", "gid 5100", "initgroups dave", "passwd dave"]
     assert len(boxes) == 1
     assert host.run("nsboxctl", "kill", "--user", "dave").rc == 0
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_looked_up_once_in_a_login(name_service, conf, app, baseline, changed):
+    """What the account phase has looked up the session does not ask for again, unless it is about another user."""
+    conf.nsbox("[profile directory]\nusers = @directory alice\n")
+    lines = app("acct", *(["item", "user", "alice"] if changed else []), "open", "close", user="dave")
+    assert (code(lines, "acct"), code(lines, "open"), code(lines, "close")) == (SUCCESS, SUCCESS, SUCCESS), lines
+    of_alice = ["initgroups alice"] if changed else []
+    assert sorted(name_service.asked_by_helper) == sorted(
+        ["gid 5001", "gid 5100", "initgroups dave", "passwd dave", *of_alice])
+
+
+def test_looked_up_once_by_sshd(name_service, conf, sshd, baseline):
+    conf.pam("sshd")
+    conf.nsbox("[profile directory]\nusers = @directory\n")
+    for _ in range(2):
+        name_service.asked_by_helper.clear()
+        result = sshd.ssh("dave", f"{PROBE}; id -Gn")
+        assert result.rc == 0, result
+        assert differing(result.out) == BOXED and result.out.endswith("\ndave directory\n"), result
+        assert sorted(name_service.asked_by_helper) == ["gid 5001", "gid 5100", "initgroups dave", "passwd dave"]
 
 
 def test_name_services_group_in_the_configuration(name_service, conf, baseline):

@@ -30,6 +30,7 @@ char *__wrap_strndup(const char *text, size_t size)
 	return alloc_fails() ? NULL : __real_strndup(text, size);
 }
 
+static char *account[] = { (char *)"DOM\\al ice", (char *)"2001", (char *)"" };
 static const nsb_request full_request = {
 	.verb = NSB_VERB_OPEN,
 	.flags = NSB_REQUEST_DEBUG,
@@ -41,6 +42,8 @@ static const nsb_request full_request = {
 	.krb5ccname = (char *)"FILE:/tmp/krb5cc_2001",
 	.profile = (char *)"students",
 	.conf = (char *)"/etc/other.conf",
+	.account = account,
+	.n_account = sizeof(account) / sizeof(account[0]),
 };
 
 static char *environment[] = { (char *)"NSBOX_ID=k3j5h7g9fx", (char *)"DBUS_SESSION_BUS_ADDRESS" };
@@ -94,6 +97,8 @@ static nsb_answer full_answer(int *cgroups)
 		.profile = (char *)"students",
 		.environment = environment,
 		.n_environment = 2,
+		.account = account,
+		.n_account = 3,
 		.way_back = way_back,
 		.n_way_back = 1,
 		.init = open("/dev/null", O_RDONLY | O_CLOEXEC),
@@ -219,13 +224,22 @@ static void assert_same_request(const nsb_request *a, const nsb_request *b)
 	assert_string_equal(a->krb5ccname, b->krb5ccname);
 	assert_string_equal(a->profile, b->profile);
 	assert_string_equal(a->conf, b->conf);
+	assert_int_equal(a->n_account, b->n_account);
+	for (size_t i = 0; i < a->n_account; i++)
+		assert_string_equal(a->account[i], b->account[i]);
 }
 
 static void request_round_trip(void **state)
 {
-	nsb_request empty = { .verb = NSB_VERB_CHECK,	   .id = (char *)"",	     .user = (char *)"",
-			      .service = (char *)"",	   .tty = (char *)"",	     .rhost = (char *)"",
-			      .krb5ccname = (char *)"",	   .profile = (char *)"",    .conf = (char *)"" };
+	nsb_request empty = { .verb = NSB_VERB_CHECK,
+			      .id = (char *)"",
+			      .user = (char *)"",
+			      .service = (char *)"",
+			      .tty = (char *)"",
+			      .rhost = (char *)"",
+			      .krb5ccname = (char *)"",
+			      .profile = (char *)"",
+			      .conf = (char *)"" };
 	const nsb_request *const sent[] = { &full_request, &empty };
 
 	(void)state;
@@ -266,6 +280,9 @@ static void answer_round_trip(void **state)
 	assert_int_equal(got.n_environment, 2);
 	assert_string_equal(got.environment[0], environment[0]);
 	assert_string_equal(got.environment[1], environment[1]);
+	assert_int_equal(got.n_account, 3);
+	assert_string_equal(got.account[0], account[0]);
+	assert_string_equal(got.account[2], "");
 	assert_int_equal(got.n_way_back, 1);
 	assert_string_equal(got.way_back[0], way_back[0]);
 	assert_int_equal(got.n_cgroups, 1);
@@ -396,11 +413,15 @@ static void heads(void **state)
 		uint32_t reserved;
 		int r;
 	} rows[] = {
-		{ NSB_PROTOCOL_VERSION, 3, 0, 0, 0 },	    { NSB_PROTOCOL_VERSION + 1, 3, 0, 0, -EPROTO },
-		{ 0, 3, 0, 0, -EPROTO },		    { NSB_PROTOCOL_VERSION, 1, 0, 0, -EPROTO },
-		{ NSB_PROTOCOL_VERSION, 2, 0, 0, -EPROTO }, { NSB_PROTOCOL_VERSION, 4, 0, 0, -EPROTO },
-		{ NSB_PROTOCOL_VERSION, 3, 1, 0, -EPROTO }, { NSB_PROTOCOL_VERSION, 3, -1, 0, -EPROTO },
-		{ NSB_PROTOCOL_VERSION, 3, 0, 1, -EPROTO },
+		{ NSB_WORDS_VERSION, 3, 0, 0, 0 },
+		{ NSB_WORDS_VERSION + 1, 3, 0, 0, -EPROTO },
+		{ 0, 3, 0, 0, -EPROTO },
+		{ NSB_WORDS_VERSION, 1, 0, 0, -EPROTO },
+		{ NSB_WORDS_VERSION, 2, 0, 0, -EPROTO },
+		{ NSB_WORDS_VERSION, 4, 0, 0, -EPROTO },
+		{ NSB_WORDS_VERSION, 3, 1, 0, -EPROTO },
+		{ NSB_WORDS_VERSION, 3, -1, 0, -EPROTO },
+		{ NSB_WORDS_VERSION, 3, 0, 1, -EPROTO },
 	};
 	char bytes[HEAD + 8];
 	uint64_t word = NSB_SAY_JOINED;
@@ -474,7 +495,11 @@ static void wide_numbers(void **state)
 {
 	static const struct {
 		size_t kind, at;
-	} numbers[] = { { 0, 0 /* verb */ }, { 0, 8 /* flags */ }, { 1, 0 /* result */ }, { 1, 40 /* errno */ }, { 1, 48 /* stage */ } };
+	} numbers[] = { { 0, 0 /* verb */ },
+			{ 0, 8 /* flags */ },
+			{ 1, 0 /* result */ },
+			{ 1, 40 /* errno */ },
+			{ 1, 48 /* stage */ } };
 	char bytes[NSB_MESSAGE_MAX];
 
 	(void)state;
