@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a word of the configuration must be beyond the type of its key: the `check` of the rows in config-keys.c. Each takes
+ * one word and returns 0, or -EINVAL with a sentence without the key's name. */
+#ifndef NSB_CONFIG_CHECKS_H
+#define NSB_CONFIG_CHECKS_H
+
+#include "common/error.h"
+
+int nsb_check_bind(const char *word, nsb_error *error);	     /* SOURCE or SOURCE:TARGET */
+int nsb_check_tmpfs(const char *word, nsb_error *error);     /* TARGET or TARGET:OPTION,OPTION */
+int nsb_check_mask(const char *word, nsb_error *error);	     /* a path in the box */
+int nsb_check_root(const char *word, nsb_error *error);	     /* "host" or a path */
+int nsb_check_device(const char *word, nsb_error *error);    /* of io_max */
+int nsb_check_namespace(const char *word, nsb_error *error); /* of namespaces */
+
+#endif
