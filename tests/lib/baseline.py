@@ -5,10 +5,13 @@ take() is the one picture of the host that all tests compare; wait_equal() is th
 compare it. A thing that the product keeps on purpose is named in KEPT_*, with the reason.
 """
 import collections
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
 import struct
+import tempfile
 import time
 
 from . import host
@@ -19,6 +22,7 @@ KEPT_RUN_DIRECTORIES = {"users", ".", "boxes"}
 
 RUN_DIRECTORY = "/run/nsbox"
 UTMP = "/run/utmp"
+LOOP_GET_STATUS64 = 0x4C05  # loop(4)
 UTMP_RECORD = struct.Struct("<hxxi32s4s32s256shhiii4i20x")
 UTMP_LIVE = {6, 7}  # LOGIN_PROCESS, USER_PROCESS
 
@@ -106,14 +110,36 @@ def utmp_records(path=UTMP):
     return records
 
 
-def _loops():
-    """Loop devices are the machine's; those that carry the image of a throw-away host or machine are no test's."""
-    found = []
+def _own_devices():
+    """Device numbers of the files of this throw-away host: what it mounts, and what a file of its root has."""
+    with tempfile.NamedTemporaryFile(dir="/srv") as probe:
+        found = {os.fstat(probe.fileno()).st_dev, os.stat("/srv").st_dev}
+    for line in pathlib.Path("/proc/1/mountinfo").read_text().splitlines():
+        major, minor = line.split()[2].split(":")
+        found.add(os.makedev(int(major), int(minor)))
+    return found
+
+
+def loop_devices():
+    """{name: backing file} of the loop devices that show files of this throw-away host. They are the machine's: other hosts
+    that run meanwhile have theirs."""
+    found, own = {}, _own_devices()
     for backing in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
-        file = host.read(backing, "").strip()
-        if file and not re.search(r"/(layer-[0-9a-f]+\.img(\.new)?|\.test-cache/.*)( \(deleted\))?$", file):
-            found.append(f"{backing.parts[3]} {file}")
-    return sorted(found)
+        try:
+            file = (host.read(backing, "") or "").strip()
+        except OSError:
+            continue  # gone between the name and the look
+        if not file or re.search(r"/(layer-[0-9a-f]+\.img(\.new)?|\.test-cache/.*)( \(deleted\))?$", file):
+            continue
+        with contextlib.suppress(OSError), open(f"/dev/{backing.parts[3]}", "rb", buffering=0) as device:
+            status = fcntl.ioctl(device, LOOP_GET_STATUS64, bytes(232))
+            if struct.unpack_from("=Q", status)[0] in own:
+                found[backing.parts[3]] = file
+    return found
+
+
+def _loops():
+    return sorted(f"{name} {file}" for name, file in loop_devices().items())
 
 
 def _own():

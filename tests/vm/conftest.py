@@ -14,15 +14,15 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(600))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bare_vm():
-    """A machine as Debian installs it, for this file."""
+    """A machine as Debian installs it, for this run."""
     machine = Vm()
     yield machine
     machine.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def vm(bare_vm):
     """The machine with the product, its lines in /etc/pam.d, its service, and a configuration that boxes nobody."""
     bare_vm.install()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
+# run: vm-2
 """Attacks on limits that need a machine of their own: memory, and terminals of the whole machine (ATTACKS 20, 24)."""
 import contextlib
 import pathlib

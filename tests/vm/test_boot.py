@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
+# run: vm-1
 """The virtual machine is what the other tests take it for; and one login there is boxed."""
 from lib import host
 

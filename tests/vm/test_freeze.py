@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
+# run: vm-1
 """nsboxctl top, freeze and thaw under systemd: the box of an ssh session is its scope, any other a group of nsbox.service."""
 import contextlib
 import json
@@ -90,4 +91,5 @@ def test_group_of_the_service(ready):
     ready.run(f"nsboxctl freeze {one['id']}", check=True)
     assert row(ready, "bob")["state"] == "frozen" and not grows(ready, one["cgroup"])
     ready.run("systemctl kill -s KILL probe", check=True)
+    host.wait_until(lambda: ready.run("systemctl reset-failed probe").rc == 0, timeout=30, interval=0.3, what="the unit has ended")
     gone(ready)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
+# run: vm-2
 """Limits on a host with systemd and control groups version 2: each one is hit, by ssh (the application leads a logind
 session: its scope has the limits), by su in somebody's session and by cron (groups below nsbox.service)."""
 import re

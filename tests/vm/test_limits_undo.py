@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
+# run: vm-2
 # also: fault
 """On a host with systemd: a login that fails half-way takes nothing away from the user's other boxes."""
 import pytest

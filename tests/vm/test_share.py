@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
+# run: vm-1
 """share = user beside logind: the sessions stay in their scopes, the box outlives each of them, the user's slice holds the
 limits."""
 import pytest

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
+# run: vm-1
 """Boxes beside logind and systemd: each keeps its view, restarts and reloads harm nobody, and what is refused leaves
 nothing behind."""
 import re
