@@ -210,19 +210,25 @@ static int parse_size_of(const nsb_key *key, const char *text, int64_t *ret, nsb
 	if (r == -ERANGE && percent)
 		return nsb_error_set(error, EINVAL, "\"%.128s\" is more than 100%%", text);
 	if (r == -ERANGE)
-		return nsb_error_set(error, EINVAL, "\"%.128s\" is too large: at most %dT are allowed, or \"infinity\"",
-				     text, TERAS_MAX);
+		return nsb_error_set(error, EINVAL, "\"%.128s\" is too large: at most %dT are allowed%s", text,
+				     TERAS_MAX, key->infinity ? ", or \"infinity\"" : "");
 	if (r < 0)
 		return nsb_error_set(error, EINVAL,
 				     "\"%.128s\" is no size like 1048576 (bytes), 512M or 1.5G (K, M, G, T: powers of "
-				     "1024), no percentage like 12.5%%, nor \"infinity\"",
-				     text);
+				     "1024), no percentage like %s%%%s",
+				     text, key->whole ? "12" : "12.5", key->infinity ? ", nor \"infinity\"" : "");
 	if (size == 0 && key->zero) {
 		*ret = 0;
 		return 0;
 	}
 	if (percent && size == 0)
 		return nsb_error_set(error, EINVAL, "\"%.128s\" is nothing at all: at least 0.01%% is needed", text);
+	if (percent && key->whole && size % 100 != 0)
+		return nsb_error_set(
+			error, EINVAL,
+			"\"%.128s\" has a fraction, which a file system in memory does not take: write whole "
+			"percents or bytes",
+			text);
 	if (!percent && size < SIZE_MIN)
 		return nsb_error_set(error, EINVAL, "\"%.128s\" is less than 1M: did you forget the unit?", text);
 	*ret = percent ? -size : size;

@@ -2,10 +2,14 @@
 #include "common/config-checks.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/expand.h"
+#include "common/kernel-target.h"
+#include "common/path-util.h"
 
 /* Whether `path` is `plain`, whatever the number of its slashes. */
 static bool names_path(const char *path, size_t length, const char *plain)
@@ -52,9 +56,10 @@ static int check_path(const char *path, size_t length, nsb_error *error)
 }
 
 /* A place in the box where something is put. */
-static int check_target(const char *path, size_t length, nsb_error *error)
+static int check_target(const char *path, size_t length, nsb_cover with, nsb_error *error)
 {
 	static const char *const own[] = { "/", "/proc", "/sys", "/dev" };
+	char plain[PATH_MAX], copy[PATH_MAX];
 	int r;
 
 	r = check_path(path, length, error);
@@ -65,7 +70,9 @@ static int check_target(const char *path, size_t length, nsb_error *error)
 			return nsb_error_set(error, EINVAL,
 					     "the target \"%.*s\" is made by the box itself and cannot be replaced",
 					     (int)length, path);
-	return 0;
+	/* what a specifier makes of it the planner looks at */
+	snprintf(copy, sizeof(copy), "%.*s", (int)length, path);
+	return nsb_path_normalize(copy, plain, sizeof(plain)) < 0 ? 0 : nsb_check_proc_target(plain, with, error);
 }
 
 int nsb_check_bind(const char *word, nsb_error *error)
@@ -80,7 +87,7 @@ int nsb_check_bind(const char *word, nsb_error *error)
 	r = check_path(word, length, error);
 	if (r < 0)
 		return r;
-	r = check_target(target, strlen(target), error);
+	r = check_target(target, strlen(target), NSB_COVER_BIND, error);
 	if (r < 0)
 		return r;
 	return nsb_expand_check(word, error);
@@ -92,7 +99,7 @@ int nsb_check_mask(const char *word, nsb_error *error)
 
 	if (strchr(word, ':') != NULL)
 		return nsb_error_set(error, EINVAL, "\"%.256s\" has a \":\" in it: write one path", word);
-	r = check_target(word, strlen(word), error);
+	r = check_target(word, strlen(word), NSB_COVER_MASK, error);
 	if (r < 0)
 		return r;
 	return nsb_expand_check(word, error);
@@ -163,7 +170,7 @@ int nsb_check_tmpfs(const char *word, nsb_error *error)
 	unsigned seen = 0;
 	int r;
 
-	r = check_target(word, length, error);
+	r = check_target(word, length, NSB_COVER_TMPFS, error);
 	while (r == 0 && *option != '\0') {
 		size_t size = strcspn(++option, ",");
 
@@ -175,18 +182,51 @@ int nsb_check_tmpfs(const char *word, nsb_error *error)
 	return nsb_expand_check(word, error);
 }
 
-int nsb_check_root(const char *word, nsb_error *error)
+/* One of two words, or a path that is not the host's own root. */
+static int check_word_or_path(const char *word, const char *first, const char *second, nsb_error *error)
 {
 	int r;
 
-	if (strcmp(word, "host") == 0)
+	if (strcmp(word, first) == 0 || strcmp(word, second) == 0)
 		return 0;
-	if (names_path(word, strlen(word), "/"))
-		return nsb_error_set(error, EINVAL, "\"%.128s\" is the host's own root: write \"host\"", word);
 	if (word[0] != '/' && strncmp(word, "%h", 2) != 0)
-		return nsb_error_set(error, EINVAL, "\"%.128s\" is neither \"host\" nor an absolute path", word);
+		return nsb_error_set(error, EINVAL, "\"%.128s\" is neither \"%s\" nor \"%s\" nor an absolute path",
+				     word, first, second);
+	if (strchr(word, ':') != NULL)
+		return nsb_error_set(error, EINVAL, "\"%.256s\" has a \":\" in it: write one path", word);
 	r = check_path(word, strlen(word), error);
 	return r < 0 ? r : nsb_expand_check(word, error);
+}
+
+int nsb_check_root(const char *word, nsb_error *error)
+{
+	if (names_path(word, strlen(word), "/"))
+		return nsb_error_set(error, EINVAL, "\"%.128s\" is the host's own root: write \"host\"", word);
+	return check_word_or_path(word, "host", "curated", error);
+}
+
+int nsb_check_overlay(const char *word, nsb_error *error)
+{
+	if (names_path(word, strlen(word), "/"))
+		return nsb_error_set(error, EINVAL, "\"%.128s\" is the host's own root: write a directory of its own",
+				     word);
+	return check_word_or_path(word, "no", "ephemeral", error);
+}
+
+int nsb_check_layers(const char *word, nsb_error *error)
+{
+	for (const char *path = word;; path++) {
+		size_t length = strcspn(path, ":");
+		int r = check_path(path, length, error);
+
+		if (r < 0)
+			return r;
+		if (names_path(path, length, "/"))
+			return nsb_error_set(error, EINVAL, "\"%.256s\" names the host's own root as a layer", word);
+		path += length;
+		if (*path == '\0')
+			return nsb_expand_check(word, error);
+	}
 }
 
 int nsb_check_namespace(const char *word, nsb_error *error)

@@ -9,7 +9,9 @@
 int nsb_check_bind(const char *word, nsb_error *error);	     /* SOURCE or SOURCE:TARGET */
 int nsb_check_tmpfs(const char *word, nsb_error *error);     /* TARGET or TARGET:OPTION,OPTION */
 int nsb_check_mask(const char *word, nsb_error *error);	     /* a path in the box */
-int nsb_check_root(const char *word, nsb_error *error);	     /* "host" or a path */
+int nsb_check_root(const char *word, nsb_error *error);	     /* "host", "curated" or a path */
+int nsb_check_overlay(const char *word, nsb_error *error);   /* "no", "ephemeral" or a path */
+int nsb_check_layers(const char *word, nsb_error *error);    /* PATH:PATH... */
 int nsb_check_device(const char *word, nsb_error *error);    /* of io_max */
 int nsb_check_namespace(const char *word, nsb_error *error); /* of namespaces */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/config-checks.h"
+#include "common/kernel-target.h"
 #include "common/pattern.h"
 #include "common/string-util.h"
 
@@ -57,6 +58,33 @@ static const nsb_choice_word devpts_words[] = {
 	{ "auto", NSB_DEVPTS_AUTO },
 	{ "private", NSB_DEVPTS_PRIVATE },
 	{ "host", NSB_DEVPTS_HOST },
+	{ NULL, 0 },
+};
+
+static const nsb_choice_word account_files_words[] = {
+	{ "root", NSB_ACCOUNT_FILES_ROOT },
+	{ "host", NSB_ACCOUNT_FILES_HOST },
+	{ "minimal", NSB_ACCOUNT_FILES_MINIMAL },
+	{ NULL, 0 },
+};
+
+static const nsb_choice_word home_words[] = {
+	{ "bind", NSB_HOME_BIND },
+	{ "tmpfs", NSB_HOME_TMPFS },
+	{ "overlay", NSB_HOME_OVERLAY },
+	{ "none", NSB_HOME_NONE },
+	{ NULL, 0 },
+};
+
+static const nsb_choice_word sys_words[] = {
+	{ "ro", NSB_SYS_RO },
+	{ "none", NSB_SYS_NONE },
+	{ NULL, 0 },
+};
+
+static const nsb_choice_word proc_subset_words[] = {
+	{ "all", NSB_PROC_SUBSET_ALL },
+	{ "pid", NSB_PROC_SUBSET_PID },
 	{ NULL, 0 },
 };
 
@@ -116,8 +144,23 @@ const nsb_key nsb_keys[] = {
 	  .check = nsb_check_namespace, .subject = "view",
 	  .summary = "The namespaces of the box; mount and pid always, net by the key network." },
 	{ PLACE(root), .type = NSB_KEY_ROOT, .fallback = "host", .check = nsb_check_root, .subject = "view",
-	  .summary = "The tree that the box sees: host, or a directory that belongs to root.",
-	  .cousin = "RootDirectory=" },
+	  .summary = "The tree that the box sees: host, curated, or a directory or image (squashfs, erofs) that belongs to root.",
+	  .cousin = "RootDirectory=, RootImage=" },
+	{ PLACE(root_readonly), .type = NSB_KEY_BOOL, .fallback = "no", .subject = "view",
+	  .summary = "Whether nobody, root included, can write to the tree: yes or no.", .cousin = "ProtectSystem=strict" },
+	{ PLACE(overlay), .type = NSB_KEY_ROOT, .fallback = "no", .check = nsb_check_overlay, .subject = "view",
+	  .summary = "Where writes to the tree go: no (to the tree), ephemeral (to memory, gone with the box), or a directory.",
+	  .cousin = "--overlay= (systemd-nspawn)" },
+	{ PLACE(overlay_size), .type = NSB_KEY_SIZE, .fallback = "10%", .whole = true, .subject = "view",
+	  .summary = "How much overlay = ephemeral holds: an amount, or a percentage of the machine's memory.",
+	  .cousin = "TemporaryFileSystem=" },
+	{ PLACE(layers), .type = NSB_KEY_PATHS, .fallback = "", .check = nsb_check_layers, .subject = "view",
+	  .summary = "Directories stacked as a container image's are, the uppermost first: TOP:NEXT:LOWEST; instead of root.",
+	  .cousin = "--overlay-ro= (systemd-nspawn)" },
+	{ PLACE(account_files), .type = NSB_KEY_ENUM, .fallback = "root", .choices = account_files_words,
+	  .subject = "view",
+	  .summary = "/etc/passwd and /etc/group in the box: those of its root, the host's, or minimal: the user's own "
+		     "lines only." },
 	{ PLACE(bind), .type = NSB_KEY_PATHS, .fallback = "", .check = nsb_check_bind, .subject = "view",
 	  .summary = "Paths of the host put into the box: SOURCE or SOURCE:TARGET.", .cousin = "BindPaths=" },
 	{ PLACE(bind_ro), .type = NSB_KEY_PATHS, .fallback = "", .check = nsb_check_bind, .subject = "view",
@@ -135,6 +178,24 @@ const nsb_key nsb_keys[] = {
 	{ PLACE(devpts), .type = NSB_KEY_ENUM, .fallback = "auto", .choices = devpts_words, .subject = "view",
 	  .summary = "Terminals: the box's own (private), the host's, or auto: host where the login has a terminal "
 		     "already." },
+	{ PLACE(home), .type = NSB_KEY_ENUM, .fallback = "bind", .choices = home_words, .subject = "view",
+	  .summary = "The user's home: the real one (bind), an empty one (tmpfs), a copy whose changes are lost (overlay), none.",
+	  .cousin = "ProtectHome=" },
+	{ PLACE(home_size), .type = NSB_KEY_SIZE, .fallback = "10%", .whole = true, .subject = "view",
+	  .summary = "How much a home in memory may hold (home = tmpfs), or what is changed in it (home = overlay)." },
+	{ PLACE(tmp_size), .type = NSB_KEY_SIZE, .fallback = "10%", .whole = true, .subject = "view",
+	  .summary = "How much /tmp may hold where it is private, and /var/tmp as much again." },
+	{ PLACE(shm_size), .type = NSB_KEY_SIZE, .fallback = "10%", .whole = true, .subject = "view",
+	  .summary = "How much shared memory may be in /dev/shm." },
+	{ PLACE(run_size), .type = NSB_KEY_SIZE, .fallback = "10%", .whole = true, .subject = "view",
+	  .summary = "How much /run may hold, and /run/user/UID as much again." },
+	{ PLACE(sys), .type = NSB_KEY_ENUM, .fallback = "ro", .choices = sys_words, .subject = "view",
+	  .summary = "/sys: read-only (ro), or an empty directory (none).", .cousin = "ProtectKernelTunables=" },
+	{ PLACE(proc_subset), .type = NSB_KEY_ENUM, .fallback = "all", .choices = proc_subset_words, .subject = "view",
+	  .summary = "/proc: all of it, or the processes only (pid).", .cousin = "ProcSubset=" },
+	{ PLACE(dev), .type = NSB_KEY_PATHS, .fallback = "", .check = nsb_check_dev, .subject = "view",
+	  .summary = "Further devices of the host, paths and globs below /dev: /dev/fuse /dev/dri/renderD*.",
+	  .cousin = "DeviceAllow=" },
 	{ PLACE(cgroup_manager), .type = NSB_KEY_ENUM, .fallback = "auto", .choices = cgroup_manager_words,
 	  .subject = "limits",
 	  .summary = "Who makes the control groups: the helper (cgroupfs) or systemd; auto: systemd on its hosts with version 2.",

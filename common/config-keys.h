@@ -42,6 +42,7 @@ typedef struct nsb_key {
 	long long max;			/* COUNT: the largest number; DURATION: in milliseconds */
 	bool infinity;			/* COUNT, DURATION, SIZE, CPU: "infinity" is a value */
 	bool zero;			/* DURATION, SIZE: 0 is a value */
+	bool whole;			/* SIZE: a percentage without a fraction, as tmpfs(5) takes it */
 	bool slashes;			/* NAME: several parts divided by "/" */
 	/* What a word (IO: the device) must be beyond its type, or NULL: 0 or -EINVAL with a sentence (without the
 	 * key's name). */

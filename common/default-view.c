@@ -4,6 +4,7 @@
 #define TMP	 NSB_VIEW_PRIVATE_TMP
 #define OWN_PTS	 NSB_VIEW_OWN_TERMINALS
 #define HOST_PTS NSB_VIEW_HOST_TERMINALS
+#define NAMES	 NSB_VIEW_NAME_SERVICES
 
 #define FIXED	NSB_STEP_NO_SYMLINKS
 #define MAYBE	NSB_STEP_OPTIONAL
@@ -13,7 +14,7 @@
 #define INSIDE	NSB_STEP_SOURCE_IN_BOX
 #define RENEWED	NSB_STEP_RENEW /* services of the host restart, logs rotate, while the box lives on */
 
-/* Sizes are shares of the machine's memory, tmpfs(5). */
+/* Sizes are shares of the machine's memory, tmpfs(5), or those of a key. */
 const nsb_view_row nsb_view_before_proc[] = {
 	/* when, op, src, dst, data, flags, mode, owned, why */
 	{ 0, NSB_OP_DETACH, NULL, "/proc", NULL, 0, 0, 0, "shows the host's processes" },
@@ -22,7 +23,7 @@ const nsb_view_row nsb_view_before_proc[] = {
 	{ 0, NSB_OP_DETACH, NULL, "/run", NULL, 0, 0, 0, "holds sockets of the host's services" },
 	{ 0, NSB_OP_DETACH_KERNEL, NULL, NULL, NULL, 0, 0, 0, "a second /proc in some chroot shows the host as well" },
 
-	{ 0, NSB_OP_MOUNT, "tmpfs", "/run", "mode=0755,size=5%%", FIXED | PLAIN, 0, 0,
+	{ 0, NSB_OP_MOUNT, "tmpfs", "/run", "mode=0755,size=@run_size", FIXED | PLAIN, 0, 0,
 	  "sockets and state of this box only" },
 	{ 0, NSB_OP_MKDIR, NULL, "/run/host", NULL, 0, 0755, 0, "what the host says to the box" },
 	{ 0, NSB_OP_FILE, NULL, "/run/host/container-manager", "nsbox\n", 0, 0444, 0,
@@ -31,24 +32,26 @@ const nsb_view_row nsb_view_before_proc[] = {
 	{ 0, NSB_OP_MKDIR, NULL, "/run/screen", NULL, 0, 01777, 0, "screen(1) keeps its sockets here" },
 	{ 0, NSB_OP_MKDIR, NULL, "/run/user", NULL, 0, 0755, 0, "the place of XDG_RUNTIME_DIR" },
 	{ 0, NSB_OP_MKDIR, NULL, "/run/user/%U", NULL, 0, 0700, 1, "mount point" },
-	{ 0, NSB_OP_MOUNT, "tmpfs", "/run/user/%U", "mode=0700,uid=%U,gid=%G,size=10%%", PLAIN, 0, 0,
+	{ 0, NSB_OP_MOUNT, "tmpfs", "/run/user/%U", "mode=0700,uid=%U,gid=%G,size=@run_size", PLAIN, 0, 0,
 	  "XDG_RUNTIME_DIR without the user's bus and service manager, which would lead out" },
 	{ 0, NSB_OP_FILE_LIKE, "/run/utmp", "/run/utmp", NULL, MAYBE, 0, 0,
 	  "every box has a pts/0: records would collide on the host" },
 	{ 0, NSB_OP_FILE_LIKE, "/var/log/wtmp", "/run/host/wtmp", NULL, MAYBE, 0, 0, "source of the next row" },
 	{ 0, NSB_OP_BIND, "/run/host/wtmp", "/var/log/wtmp", NULL, MAYBE | INERT | INSIDE | RENEWED, 0, 0,
 	  "the host's record is written from outside, once, and closed for certain" },
-	{ 0, NSB_OP_BIND, "/run/nscd", "/run/nscd", NULL, SOCKETS, 0, 0, "name service" },
-	{ 0, NSB_OP_BIND, "/run/nslcd", "/run/nslcd", NULL, SOCKETS, 0, 0, "name service" },
-	{ 0, NSB_OP_BIND, "/run/samba/winbindd", "/run/samba/winbindd", NULL, SOCKETS, 0, 0, "name service" },
-	{ 0, NSB_OP_BIND, "/run/systemd/userdb", "/run/systemd/userdb", NULL, SOCKETS, 0, 0, "name service" },
+	{ NAMES, NSB_OP_BIND, "/run/nscd", "/run/nscd", NULL, SOCKETS, 0, 0, "name service" },
+	{ NAMES, NSB_OP_BIND, "/run/nslcd", "/run/nslcd", NULL, SOCKETS, 0, 0, "name service" },
+	{ NAMES, NSB_OP_BIND, "/run/samba/winbindd", "/run/samba/winbindd", NULL, SOCKETS, 0, 0, "name service" },
+	{ NAMES, NSB_OP_BIND, "/run/systemd/userdb", "/run/systemd/userdb", NULL, SOCKETS, 0, 0, "name service" },
 	{ 0, NSB_OP_BIND, "/run/.heim_org.h5l.kcm-socket", "/run/.heim_org.h5l.kcm-socket", NULL, SOCKETS, 0, 0,
 	  "Kerberos tickets kept by a KCM daemon" },
 	{ 0, NSB_OP_BIND_LINK_TARGET, "/etc/resolv.conf", "/run", NULL, SOCKETS, 0, 0,
 	  "resolv.conf may be a link into /run" },
 
-	{ 0, NSB_OP_MOUNT, "sysfs", "/sys", NULL, FIXED | NSB_STEP_READ_ONLY | INERT, 0, 0,
+	{ NSB_VIEW_SYS, NSB_OP_MOUNT, "sysfs", "/sys", NULL, FIXED | NSB_STEP_READ_ONLY | INERT, 0, 0,
 	  "hardware may be looked at, nothing may be set; without cgroup files" },
+	{ NSB_VIEW_NO_SYS, NSB_OP_MOUNT, "tmpfs", "/sys", "mode=0555,size=4k,nr_inodes=1",
+	  FIXED | NSB_STEP_READ_ONLY | INERT, 0, 0, "the profile shows no hardware" },
 
 	{ 0, NSB_OP_MOUNT, "tmpfs", "/dev", "mode=0755,size=1%%", FIXED | NSB_STEP_NOSUID | NSB_STEP_NOEXEC, 0, 0,
 	  "no raw devices" },
@@ -69,7 +72,7 @@ const nsb_view_row nsb_view_before_proc[] = {
 	{ HOST_PTS, NSB_OP_BIND, "/dev/pts", "/dev/pts", NULL, NSB_STEP_NOSUID | NSB_STEP_NOEXEC, 0, 0,
 	  "the terminal comes from outside: the same path must name the same device" },
 	{ 0, NSB_OP_MKDIR, NULL, "/dev/shm", NULL, 0, 01777, 0, "mount point" },
-	{ NSB_VIEW_OWN_IPC, NSB_OP_MOUNT, "tmpfs", "/dev/shm", "mode=1777,size=10%%", PLAIN, 0, 0,
+	{ NSB_VIEW_OWN_IPC, NSB_OP_MOUNT, "tmpfs", "/dev/shm", "mode=1777,size=@shm_size", PLAIN, 0, 0,
 	  "shared memory of this box only" },
 	{ NSB_VIEW_HOST_IPC, NSB_OP_BIND, "/dev/shm", "/dev/shm", NULL, PLAIN, 0, 0,
 	  "the profile shares IPC with the host" },
@@ -78,9 +81,9 @@ const nsb_view_row nsb_view_before_proc[] = {
 	{ 0, NSB_OP_BIND, "/dev/log", "/dev/log", NULL, MAYBE | NSB_STEP_NOSUID | NSB_STEP_NOEXEC | RENEWED, 0, 0,
 	  "syslog(3) of the application and the session" },
 
-	{ TMP, NSB_OP_MOUNT, "tmpfs", "/tmp", "mode=1777,size=10%%", FIXED | PLAIN, 0, 0,
+	{ TMP, NSB_OP_MOUNT, "tmpfs", "/tmp", "mode=1777,size=@tmp_size", FIXED | PLAIN, 0, 0,
 	  "no traps laid by other users" },
-	{ TMP, NSB_OP_MOUNT, "tmpfs", "/var/tmp", "mode=1777,size=10%%", MAYBE | PLAIN, 0, 0, "as /tmp" },
+	{ TMP, NSB_OP_MOUNT, "tmpfs", "/var/tmp", "mode=1777,size=@tmp_size", MAYBE | PLAIN, 0, 0, "as /tmp" },
 };
 const size_t nsb_n_view_before_proc = sizeof(nsb_view_before_proc) / sizeof(nsb_view_before_proc[0]);
 
@@ -94,9 +97,15 @@ const size_t nsb_n_view_before_proc = sizeof(nsb_view_before_proc) / sizeof(nsb_
 			0, reason                                                                                      \
 	}
 
-/* The files of /proc that speak of, or set, the whole kernel; no namespace divides them. */
 const nsb_view_row nsb_view_proc[] = {
-	{ 0, NSB_OP_PROC, NULL, "/proc", NULL, FIXED | INERT, 0, 0, "processes of this box only" },
+	{ NSB_VIEW_PROC_ALL, NSB_OP_PROC, NULL, "/proc", NULL, FIXED | INERT, 0, 0, "processes of this box only" },
+	{ NSB_VIEW_PROC_PID, NSB_OP_PROC, NULL, "/proc", "subset=pid", FIXED | INERT, 0, 0,
+	  "processes of this box only, and nothing about the kernel" },
+};
+const size_t nsb_n_view_proc = sizeof(nsb_view_proc) / sizeof(nsb_view_proc[0]);
+
+/* The files of /proc that speak of, or set, the whole kernel; no namespace divides them. */
+const nsb_view_row nsb_view_proc_closed[] = {
 	EMPTY("/proc/kcore", "memory of the kernel"),
 	EMPTY("/proc/keys", "keys of others"),
 	EMPTY("/proc/timer_list", "addresses and timers of the kernel"),
@@ -111,4 +120,4 @@ const nsb_view_row nsb_view_proc[] = {
 	FROZEN("/proc/bus", "settings of the hardware"),
 	FROZEN("/proc/fs", "settings of file systems"),
 };
-const size_t nsb_n_view_proc = sizeof(nsb_view_proc) / sizeof(nsb_view_proc[0]);
+const size_t nsb_n_view_proc_closed = sizeof(nsb_view_proc_closed) / sizeof(nsb_view_proc_closed[0]);

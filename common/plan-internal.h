@@ -3,6 +3,7 @@
 #ifndef NSB_PLAN_INTERNAL_H
 #define NSB_PLAN_INTERNAL_H
 
+#include "common/default-view.h"
 #include "common/plan.h"
 
 typedef struct planner {
@@ -20,8 +21,41 @@ int plan_add(planner *p, nsb_step step);
 /* Expands specifiers into *ret (the caller frees); NULL stays NULL. Paths come out normalized. */
 int plan_expand(planner *p, const char *text, bool as_path, char **ret);
 
+/* What the root is to be: its kind, its name, its layers. */
+int plan_decide_root(planner *p);
+
+/* The directory that keeps what is written, where there is one: a step of the host's stage. */
+int plan_upper(planner *p);
+
+/* The steps that make the root. */
+int plan_root(planner *p);
+
+/* The rows of a table whose conditions hold, as steps. */
+int plan_rows(planner *p, const nsb_view_row *rows, size_t n);
+
+/* The account files: conditions of the view, steps. */
+unsigned plan_accounts_view(const nsb_settings *settings, int root_kind);
+int plan_accounts(planner *p);
+
 /* The steps that the profile's own lines ask for: tmpfs, bind, bind_ro, bind_optional, mask. */
 int plan_wishes(planner *p);
+
+/* The home, as the key home says: in common/plan-home.c. */
+int plan_home(planner *p);
+
+/* What the key dev adds to /dev: in common/plan-devices.c. */
+int plan_devices(planner *p);
+
+/* Of the same lines those whose target is below /proc: they come when the box's /proc is there, the binds before what is
+ * closed in it, the masks behind. */
+int plan_binds_below_proc(planner *p);
+int plan_masks_below_proc(planner *p);
+
+/* A size as tmpfs(5) and the limits take it: bytes, or a percentage if negative (hundredths). NULL without memory. */
+char *plan_size_text(int64_t size);
+
+/* "size=@tmp_size" in a mount's options becomes the value of that key. 0, -ENOMEM. */
+int plan_fill_size(const planner *p, char **data);
 
 /* The box's control group and its limits. */
 int plan_limits(planner *p);

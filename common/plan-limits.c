@@ -34,16 +34,6 @@ static bool is_set(const nsb_settings *settings, const nsb_limit *limit)
 	return *(const int64_t *)value != NSB_INFINITY;
 }
 
-/* Bytes, or hundredths of a percent if negative. */
-static char *size_text(int64_t size)
-{
-	if (size >= 0)
-		return nsb_format("%" PRId64, size);
-	if (size % 100 == 0)
-		return nsb_format("%" PRId64 "%%", -size / 100);
-	return nsb_format("%" PRId64 ".%02" PRId64 "%%", -size / 100, -size % 100);
-}
-
 /* One step. `text` may be NULL for want of memory. */
 static int add(planner *p, const nsb_limit *limit, const char *group, const char *text, nsb_origin origin)
 {
@@ -73,7 +63,7 @@ static int plan_limit(planner *p, const nsb_limit *limit, const char *group)
 	case NSB_LIMIT_TEXT:
 		return add(p, limit, group, *(char *const *)value, (nsb_origin){ 0 });
 	case NSB_LIMIT_SIZE:
-		text = size_text(*(const int64_t *)value);
+		text = plan_size_text(*(const int64_t *)value);
 		break;
 	case NSB_LIMIT_COUNT:
 	case NSB_LIMIT_CPU:

@@ -98,16 +98,25 @@ int plan_warnings(planner *p)
 		const char *sentence;
 	} rows[] = {
 		{ true, "root in the box is root on the host's files and kernel: no capability is taken away" },
-		{ p->plan->root_is_host, "files of the host that the user may read are in sight" },
+		{ p->plan->root_kind == NSB_ROOT_HOST, "files of the host that the user may read are in sight" },
+		{ p->plan->root_kind == NSB_ROOT_CURATED, "the host's /usr and the listed files of /etc are in sight" },
+		{ p->plan->n_layers > 0 && (p->settings->overlay[0] == '/' || p->settings->overlay[0] == '%'),
+		  "what root in the box writes to the tree is kept, and root in the next box runs it" },
+		{ p->plan->root_kind == NSB_ROOT_HOST && (p->when & NSB_VIEW_ACCOUNTS_MINIMAL) != 0,
+		  "names of accounts are in sight where files of the host tell them; all of them can be seen when "
+		  "the host replaces /etc/passwd" },
 		{ (p->when & NSB_VIEW_HOST_TERMINALS) != 0,
 		  "the terminal is shared with the host: input can be pushed into it (TIOCSTI)" },
 		{ (p->when & NSB_VIEW_OWN_NETWORK) == 0,
 		  "the network is the host's: its ports, services and abstract sockets can be reached" },
 		{ (p->when & NSB_VIEW_OWN_IPC) == 0, "shared memory, semaphores and message queues are the host's" },
+		{ p->settings->dev.n > 0,
+		  "devices of the host are open to whom their owner and mode on the host let in" },
 		{ p->plan->share, "the user's sessions in this box see, signal and trace each other" },
 		{ (p->when & NSB_VIEW_PRIVATE_TMP) == 0, "/tmp and /var/tmp are shared with other sessions" },
-		{ true, "files that the user leaves in the home (~/.ssh/authorized_keys, ~/.forward, user units) act "
-			"outside" },
+		{ p->plan->root_kind == NSB_ROOT_HOST || p->settings->home == NSB_HOME_BIND,
+		  "files that the user leaves in the home (~/.ssh/authorized_keys, ~/.forward, user units) act "
+		  "outside" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

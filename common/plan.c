@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/curated-view.h"
 #include "common/default-view.h"
 #include "common/expand.h"
 #include "common/fd-util.h"
@@ -68,7 +69,7 @@ int plan_expand(planner *p, const char *text, bool as_path, char **ret)
 	return *ret == NULL ? -ENOMEM : 0;
 }
 
-static int add_rows(planner *p, const nsb_view_row *rows, size_t n)
+int plan_rows(planner *p, const nsb_view_row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const nsb_view_row *row = &rows[i];
@@ -83,6 +84,8 @@ static int add_rows(planner *p, const nsb_view_row *rows, size_t n)
 			r = plan_expand(p, row->dst, true, &dst);
 		if (r == 0)
 			r = plan_expand(p, row->data, false, &data);
+		if (r == 0)
+			r = plan_fill_size(p, &data);
 		if (r == 0)
 			r = plan_add(p, (nsb_step){ .op = row->op,
 						    .flags = row->flags,
@@ -165,12 +168,18 @@ static int decide(planner *p)
 	plan->namespaces = s->namespaces;
 	if (s->network != NSB_NETWORK_HOST)
 		plan->namespaces |= CLONE_NEWNET;
-	plan->root_is_host = strcmp(s->root, "host") == 0;
-	p->when = (plan->root_is_host ? NSB_VIEW_ROOT_HOST : NSB_VIEW_ROOT_DIRECTORY) |
+	r = plan_decide_root(p);
+	if (r < 0)
+		return r;
+	p->when = (plan->root_kind == NSB_ROOT_HOST ? NSB_VIEW_ROOT_HOST : NSB_VIEW_ROOT_DIRECTORY) |
 		  (s->private_tmp == NSB_PRIVATE_TMP_SESSION ? NSB_VIEW_PRIVATE_TMP : 0) |
 		  (host_terminals ? NSB_VIEW_HOST_TERMINALS : NSB_VIEW_OWN_TERMINALS) |
 		  (plan->namespaces & CLONE_NEWIPC ? NSB_VIEW_OWN_IPC : NSB_VIEW_HOST_IPC) |
-		  (plan->namespaces & CLONE_NEWNET ? NSB_VIEW_OWN_NETWORK : 0);
+		  (plan->namespaces & CLONE_NEWNET ? NSB_VIEW_OWN_NETWORK : 0) |
+		  (s->sys == NSB_SYS_NONE ? NSB_VIEW_NO_SYS : NSB_VIEW_SYS) |
+		  (s->proc_subset == NSB_PROC_SUBSET_PID ? NSB_VIEW_PROC_PID : NSB_VIEW_PROC_ALL) |
+		  plan_accounts_view(s, plan->root_kind) |
+		  (plan->root_kind == NSB_ROOT_CURATED ? 0 : NSB_VIEW_ROOT_FULL);
 	plan->cgroup_manager = s->cgroup_manager;
 	plan->share = s->share == NSB_SHARE_USER;
 	plan->on_change = s->on_change;
@@ -178,9 +187,7 @@ static int decide(planner *p)
 	plan->stop_timeout = s->stop_timeout;
 	plan->runtime_max = s->runtime_max;
 	plan->record = (nsb_service_traits(p->session->service) & NSB_SERVICE_NO_RECORD) == 0;
-	r = plan_expand(p, plan->root_is_host ? "/" : s->root, true, &plan->root);
-	if (r == 0)
-		r = plan_expand(p, s->hostname, false, &hostname);
+	r = plan_expand(p, s->hostname, false, &hostname);
 	if (r < 0)
 		return r;
 	/* without a namespace for it the name is the host's, whatever the key says */
@@ -218,6 +225,8 @@ static int plan_host(planner *p)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_CONTROL,
 					    .why = "later logins of the user ask here and join the box" });
 	if (r == 0)
+		r = plan_upper(p);
+	if (r == 0)
 		r = plan_limits(p);
 	p->stage = NSB_STAGE_SPAWN;
 	if (r == 0)
@@ -249,40 +258,41 @@ static int plan_identity(planner *p)
 	return r;
 }
 
-static int plan_root(planner *p)
-{
-	bool host = p->plan->root_is_host;
-
-	return plan_add(p, (nsb_step){ .op = NSB_OP_ROOT,
-				       .src = p->plan->root,
-				       .flags = NSB_STEP_RECURSIVE | (host ? NSB_STEP_SLAVE : 0),
-				       .why = host ? "the host's tree; mounts made later (autofs homes) arrive"
-						   : "the profile's tree" });
-}
-
 const char *nsb_plan_watched(const nsb_step *step)
 {
 	return step->flags & NSB_STEP_SOURCE_IN_BOX ? step->dst : step->src;
+}
+
+/* None of these rows has a specifier. */
+static int renewal_rows(planner *p, const nsb_view_row *rows, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const nsb_view_row *row = &rows[i];
+		bool holds = row->op == NSB_OP_MOUNT && row->when == 0 && strcmp(row->src, "tmpfs") == 0 && !row->owned;
+
+		if ((holds && strchr(row->dst, '%') == NULL) ||
+		    ((row->flags & NSB_STEP_RENEW) && row->op != NSB_OP_MASK)) /* helper/renew-masks.c */
+			r = plan_add(p, (nsb_step){ .op = row->op,
+						    .flags = row->flags,
+						    .src = (char *)row->src,
+						    .dst = (char *)row->dst,
+						    .why = row->why });
+	}
+	return r;
 }
 
 int nsb_plan_renewal(nsb_plan *ret)
 {
 	nsb_plan plan = { 0 };
 	planner p = { .plan = &plan, .stage = NSB_STAGE_BUILD };
-	int r = 0;
+	int r = renewal_rows(&p, nsb_view_before_proc, nsb_n_view_before_proc);
 
-	for (size_t i = 0; r == 0 && i < nsb_n_view_before_proc; i++) {
-		const nsb_view_row *row = &nsb_view_before_proc[i];
-		bool holds = row->op == NSB_OP_MOUNT && row->when == 0 && strcmp(row->src, "tmpfs") == 0 && !row->owned;
-
-		/* none of these has a specifier */
-		if ((holds && strchr(row->dst, '%') == NULL) || (row->flags & NSB_STEP_RENEW))
-			r = plan_add(&p, (nsb_step){ .op = row->op,
-						     .flags = row->flags,
-						     .src = (char *)row->src,
-						     .dst = (char *)row->dst,
-						     .why = row->why });
-	}
+	if (r == 0)
+		r = renewal_rows(&p, nsb_curated_view, nsb_n_curated_view);
+	if (r == 0)
+		r = renewal_rows(&p, nsb_view_accounts, nsb_n_view_accounts);
 	if (r == 0)
 		*ret = plan;
 	else
@@ -292,29 +302,11 @@ int nsb_plan_renewal(nsb_plan *ret)
 
 static int plan_view(planner *p)
 {
-	return add_rows(p, nsb_view_before_proc, nsb_n_view_before_proc);
-}
+	int r = plan_rows(p, nsb_view_before_proc, nsb_n_view_before_proc);
 
-static int plan_home(planner *p)
-{
-	char path[PATH_MAX];
-	int r;
-
-	if (p->plan->root_is_host)
-		return 0;
-	r = nsb_path_normalize(p->session->home, path, sizeof(path));
-	if (r < 0 || strcmp(path, "/") == 0)
-		return 0; /* accounts without a home have such entries; the box has none for them either */
-	if (nsb_path_below(path, "/proc") || nsb_path_below(path, "/dev") || nsb_path_below(path, "/sys") ||
-	    nsb_path_below(path, "/run"))
-		return nsb_error_set(p->error, EINVAL, "the home directory %s is no place for a home: mend the account",
-				     path);
-	return plan_add(p, (nsb_step){ .op = NSB_OP_BIND,
-				       .src = path,
-				       .dst = path,
-				       .flags = NSB_STEP_HOME | NSB_STEP_OPTIONAL | NSB_STEP_RECURSIVE |
-						NSB_STEP_NOSUID | NSB_STEP_NODEV,
-				       .why = "the user's home" });
+	if (r == 0 && p->plan->root_kind == NSB_ROOT_CURATED)
+		r = plan_rows(p, nsb_curated_view_late, nsb_n_curated_view_late);
+	return r;
 }
 
 static int plan_end(planner *p)
@@ -322,7 +314,15 @@ static int plan_end(planner *p)
 	int r;
 
 	p->stage = NSB_STAGE_ENCLOSE;
-	r = add_rows(p, nsb_view_proc, nsb_n_view_proc);
+	r = plan_rows(p, nsb_view_proc, nsb_n_view_proc);
+	if (r == 0)
+		r = plan_binds_below_proc(p);
+	if (r == 0)
+		r = plan_rows(p, nsb_view_proc_closed, nsb_n_view_proc_closed);
+	if (r == 0)
+		r = plan_masks_below_proc(p);
+	if (r == 0 && p->plan->root_kind == NSB_ROOT_CURATED)
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_SEAL, .why = "nobody adds to the tree, root neither" });
 	if (r == 0)
 		r = plan_add(p,
 			     (nsb_step){ .op = NSB_OP_PIVOT, .why = "the old root is detached: no path leads back" });
@@ -349,9 +349,9 @@ int nsb_plan_make(const nsb_session *session, const nsb_settings *settings, nsb_
 {
 	nsb_plan plan = { 0 };
 	planner p = { .session = session, .settings = settings, .plan = &plan, .error = error };
-	int (*const parts[])(planner *) = { decide,    plan_host,	 plan_identity, plan_root,
-					    plan_view, plan_home,	 plan_session,	plan_wishes,
-					    plan_end,  plan_environment, plan_warnings };
+	int (*const parts[])(planner *) = { decide,	  plan_host,	    plan_identity, plan_root,	 plan_view,
+					    plan_devices, plan_home,	    plan_accounts, plan_session, plan_wishes,
+					    plan_end,	  plan_environment, plan_warnings };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -380,6 +380,9 @@ void nsb_plan_done(nsb_plan *plan)
 	free(plan->unprotected);
 	free(plan->terminal);
 	free(plan->terminals);
+	for (size_t i = 0; i < plan->n_layers; i++)
+		free(plan->layers[i]);
+	free(plan->layers);
 	free(plan->root);
 	free(plan->cgroup_parent);
 	free(plan->hostname);

@@ -25,6 +25,7 @@ typedef enum nsb_op {
 	NSB_OP_REGISTER, /* entry and lock in /run/nsbox */
 	NSB_OP_MEMBER,	 /* dst: this login, in that entry or in the one of the box that it joins */
 	NSB_OP_CONTROL,	 /* the socket by which later logins of the user find the box */
+	NSB_OP_UPPER,	 /* dst: the directory that keeps what is written to the box; no other box may have it */
 	NSB_OP_CGROUP,	 /* src: group below which boxes are made, dst: the box's below that, in each tree needed */
 	NSB_OP_LIMIT,	 /* src: configuration key, dst: group as above, data: value (limit-table.h) */
 	/* the border */
@@ -35,8 +36,12 @@ typedef enum nsb_op {
 	NSB_OP_HOSTNAME,     /* data */
 	NSB_OP_DOMAINNAME,   /* data */
 	NSB_OP_LOOPBACK,     /* lo up */
-	NSB_OP_ROOT,	     /* src: tree that becomes the root; flag SLAVE or not */
-	NSB_OP_DETACH,	     /* dst: unmount the clone of a host mount and what is below it */
+	NSB_OP_ROOT,	     /* src: tree (directory or image) that becomes the root; flag SLAVE or not */
+	NSB_OP_ROOT_TMPFS,   /* a new tree in memory becomes the root; data: its options */
+	NSB_OP_LAYER,	     /* src: tree (directory or image) that the overlay is made of, the uppermost first */
+	NSB_OP_OVERLAY, /* the layers become the root; dst: directory, or data: tmpfs options, of what is written */
+	NSB_OP_ALIAS,	/* src: /bin and the like: a symbolic link on the host is made at dst, a directory is bound */
+	NSB_OP_DETACH,	/* dst: unmount the clone of a host mount and what is below it */
 	NSB_OP_DETACH_KERNEL,	 /* unmount clones of kernel file systems wherever else they are mounted */
 	NSB_OP_MOUNT,		 /* src: file system type, dst, data: its options */
 	NSB_OP_BIND,		 /* src, dst */
@@ -44,15 +49,22 @@ typedef enum nsb_op {
 	NSB_OP_MKDIR,		 /* dst, mode, owner */
 	NSB_OP_FILE,		 /* dst: new file that holds data */
 	NSB_OP_FILE_LIKE,	 /* dst: new empty file with owner and mode of src */
-	NSB_OP_HOSTS,		 /* dst: new file: the root's /etc/hosts and a line for the name in data */
-	NSB_OP_SYMLINK,		 /* dst: new link that says data */
-	NSB_OP_NODE,		 /* dst: character device "MAJOR:MINOR" in data */
-	NSB_OP_CREDENTIALS,	 /* src: the user's Kerberos cache, copied to dst by the user's own rights */
-	NSB_OP_MASK,		 /* dst made empty */
-	NSB_OP_PROC,		 /* fresh /proc */
-	NSB_OP_PIVOT,		 /* new root in, old root gone */
-	NSB_OP_PROVE,		 /* what was planned is what is there */
-	NSB_OP_INIT,		 /* exec nsbox-init */
+	NSB_OP_LINES, /* dst: new file like src, a file of the root, of which it has the lines in data (account-text.h) */
+	NSB_OP_NAMES, /* dst: new file: src, the root's nsswitch.conf, in which the databases in data ask files only */
+	NSB_OP_HOSTS, /* dst: new file: the root's /etc/hosts and a line for the name in data */
+	NSB_OP_SYMLINK,	    /* dst: new link that says data */
+	NSB_OP_NODE,	    /* dst: character device "MAJOR:MINOR" in data */
+	NSB_OP_CREDENTIALS, /* src: the user's Kerberos cache, copied to dst by the user's own rights */
+	NSB_OP_MASK,	    /* dst made empty */
+	NSB_OP_DEVICE,	    /* src: devices below the host's /dev, perhaps with globs; bound to the same names in dst */
+	NSB_OP_HOME_TMPFS,  /* dst: the home, data: options of its tmpfs */
+	NSB_OP_HOME_OVERLAY, /* src: the home on the host, dst: where its overlay goes, data: options of the upper tmpfs */
+	NSB_OP_HOME_NONE,    /* dst: the home, made empty */
+	NSB_OP_PROC,	     /* fresh /proc; data: its options */
+	NSB_OP_SEAL,	     /* the root is made read-only */
+	NSB_OP_PIVOT,	     /* new root in, old root gone */
+	NSB_OP_PROVE,	     /* what was planned is what is there */
+	NSB_OP_INIT,	     /* exec nsbox-init */
 	/* on the host again */
 	NSB_OP_PUBLISH, /* registry says ready */
 	NSB_OP_RECORD,	/* utmp and wtmp of the host */
@@ -69,8 +81,10 @@ enum nsb_step_flags {
 	NSB_STEP_SLAVE = 1 << 6,	 /* later mounts of the host arrive */
 	NSB_STEP_SOURCE_IN_BOX = 1 << 7, /* src is a path of the new root */
 	NSB_STEP_NO_SYMLINKS =
-		1 << 8,		    /* dst is reached without any symbolic link: one there is an attack or a mistake */
-	NSB_STEP_HOME = 1 << 9,	    /* a missing dst may be made on a tmpfs over its empty parent */
+		1 << 8, /* dst is reached without any symbolic link: one there is an attack or a mistake */
+	NSB_STEP_HOME =
+		1 << 9, /* a missing dst may be made on a tmpfs over its empty parent; src and dst are opened with
+				     * the user's rights where root has none */
 	NSB_STEP_RENEW = 1 << 11,   /* what the host puts in the place of src later is bound again */
 	NSB_STEP_SESSION = 1 << 10, /* belongs to the login, not to the box: done as well where it joins one */
 };
@@ -87,15 +101,18 @@ typedef struct nsb_step {
 	nsb_origin origin; /* of the configuration line; file NULL: the default view */
 } nsb_step;
 
+#define NSB_LAYERS_MAX 64      /* their names go into one page of options, mount(2) */
 #define NSB_USER_GROUP "user-" /* UID: the name of the group above all boxes of a user */
 
 typedef struct nsb_plan {
 	nsb_step *steps; /* in the order of execution */
 	size_t n_steps;
 	uint64_t namespaces; /* CLONE_NEW* that the box has */
-	bool root_is_host;
-	char *terminal; /* path of the terminal the application brings; NULL if it makes its own */
-	char *root;	/* directory; "/" for the host */
+	int root_kind;	     /* nsb_root_kind */
+	char *terminal;	     /* path of the terminal the application brings; NULL if it makes its own */
+	char *root;	     /* what it is called: "/" for the host, a path, "curated", or the layers */
+	char **layers; /* paths of the trees that an overlay is made of, the uppermost first; none without an overlay */
+	size_t n_layers;
 	char *cgroup_parent;
 	int cgroup_manager; /* nsb_cgroup_manager */
 	bool share;	    /* the user's other logins join the box */

@@ -25,6 +25,7 @@ typedef struct nsb_session {
 	/* from the name service, looked up once by the helper */
 	uid_t uid;
 	gid_t gid;
+	char *gecos; /* the user's name in life and the like, passwd(5); NULL: not asked for */
 	char *home;
 	char *shell;
 	nsb_group *groups; /* primary and supplementary ones */

@@ -15,8 +15,9 @@ static void list_done(nsb_list *list)
 void nsb_settings_done(nsb_settings *settings)
 {
 	nsb_list *lists[] = {
-		&settings->users,	  &settings->services, &settings->from, &settings->bind,   &settings->bind_ro,
-		&settings->bind_optional, &settings->tmpfs,    &settings->mask, &settings->io_max,
+		&settings->users,   &settings->services,      &settings->from,	 &settings->bind,
+		&settings->bind_ro, &settings->bind_optional, &settings->tmpfs,	 &settings->mask,
+		&settings->io_max,  &settings->dev,	      &settings->layers,
 	};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
@@ -25,6 +26,7 @@ void nsb_settings_done(nsb_settings *settings)
 	free(settings->hostname);
 	free(settings->domainname);
 	free(settings->root);
+	free(settings->overlay);
 	free(settings->cgroup_parent);
 	free(settings->cpuset);
 	memset(settings, 0, sizeof(*settings));

@@ -26,12 +26,26 @@ typedef enum nsb_share { NSB_SHARE_SESSION, NSB_SHARE_USER } nsb_share;
 typedef enum nsb_on_change { NSB_ON_CHANGE_SEPARATE, NSB_ON_CHANGE_REFUSE } nsb_on_change;
 typedef enum nsb_on_error { NSB_ON_ERROR_DENY, NSB_ON_ERROR_ALLOW } nsb_on_error;
 typedef enum nsb_private_tmp { NSB_PRIVATE_TMP_SESSION, NSB_PRIVATE_TMP_NO } nsb_private_tmp;
+typedef enum nsb_home { NSB_HOME_BIND, NSB_HOME_TMPFS, NSB_HOME_OVERLAY, NSB_HOME_NONE } nsb_home;
+typedef enum nsb_sys { NSB_SYS_RO, NSB_SYS_NONE } nsb_sys;
+typedef enum nsb_proc_subset { NSB_PROC_SUBSET_ALL, NSB_PROC_SUBSET_PID } nsb_proc_subset;
 typedef enum nsb_devpts { NSB_DEVPTS_AUTO, NSB_DEVPTS_PRIVATE, NSB_DEVPTS_HOST } nsb_devpts;
 typedef enum nsb_cgroup_manager {
 	NSB_CGROUP_MANAGER_AUTO,
 	NSB_CGROUP_MANAGER_CGROUPFS,
 	NSB_CGROUP_MANAGER_SYSTEMD,
 } nsb_cgroup_manager;
+typedef enum nsb_root_kind {
+	NSB_ROOT_HOST,
+	NSB_ROOT_CURATED, /* a tree made for the box: programs of the host, little of /etc, one home */
+	NSB_ROOT_TREE,	  /* a directory, or an image: which of them is seen when it is opened */
+	NSB_ROOT_LAYERS,  /* directories upon each other */
+} nsb_root_kind;
+typedef enum nsb_account_files {
+	NSB_ACCOUNT_FILES_ROOT,
+	NSB_ACCOUNT_FILES_HOST,
+	NSB_ACCOUNT_FILES_MINIMAL,
+} nsb_account_files;
 typedef enum nsb_network { NSB_NETWORK_LOOPBACK, NSB_NETWORK_HOST } nsb_network;
 
 typedef struct nsb_settings {
@@ -49,14 +63,26 @@ typedef struct nsb_settings {
 	char *hostname;
 	char *domainname;    /* "": the host's */
 	uint64_t namespaces; /* CLONE_NEW* of uts ipc mount pid cgroup; mount and pid always among them */
-	char *root;	     /* "host" or an absolute directory */
+	char *root;	     /* "host", "curated", or the absolute path of a directory or an image */
+	bool root_readonly;
+	char *overlay;	      /* "no", "ephemeral", or an absolute directory that keeps what is written */
+	int64_t overlay_size; /* of an ephemeral one: bytes; negative: hundredths of a percent of the memory */
+	nsb_list layers;   /* each item "DIRECTORY" or "DIRECTORY:DIRECTORY", the uppermost first; none: root counts */
+	int account_files; /* nsb_account_files */
 	nsb_list bind, bind_ro, bind_optional; /* each item "SOURCE" or "SOURCE:TARGET" */
 	nsb_list tmpfs;			       /* each item "TARGET" or "TARGET:OPTION,OPTION" */
 	nsb_list mask;			       /* absolute paths */
 	int private_tmp;		       /* nsb_private_tmp */
 	int devpts;			       /* nsb_devpts */
-	int64_t sessions_max;		       /* of one user at a time; NSB_INFINITY: no limit */
-	int64_t runtime_max;		       /* milliseconds; NSB_INFINITY: no limit */
+	int home;			       /* nsb_home */
+	/* of file systems in memory: bytes, or hundredths of a percent of the machine's memory if negative, always whole
+	 * percents */
+	int64_t home_size, tmp_size, shm_size, run_size;
+	int sys;	      /* nsb_sys */
+	int proc_subset;      /* nsb_proc_subset */
+	nsb_list dev;	      /* plain paths of devices below /dev, perhaps with globs */
+	int64_t sessions_max; /* of one user at a time; NSB_INFINITY: no limit */
+	int64_t runtime_max;  /* milliseconds; NSB_INFINITY: no limit */
 	/* limits of one box; NSB_INFINITY: no limit */
 	int cgroup_manager;  /* nsb_cgroup_manager */
 	char *cgroup_parent; /* relative path below each cgroup tree */

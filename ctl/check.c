@@ -4,6 +4,7 @@
  * on this host today (a tree that is not mounted yet, an account that is missing) is a warning.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -17,12 +18,14 @@
 #include "common/profile.h"
 #include "common/string-util.h"
 #include "ctl/command.h"
+#include "ctl/lacks.h"
 #include "ctl/options.h"
 #include "ctl/pam-stacks.h"
 #include "ctl/sample.h"
 #include "ctl/tell.h"
 #include "helper/check-limits.h"
 #include "helper/check.h"
+#include "helper/device-match.h"
 
 #define STANDARD_FILE NSB_SYSCONFDIR "/security/nsbox.conf"
 
@@ -71,6 +74,27 @@ static void warn_names(const nsb_list *users)
 	}
 }
 
+static int warn_block_device(void *data, const char *path, int fd, const struct stat *st)
+{
+	(void)fd;
+	if (S_ISBLK(st->st_mode))
+		warn_at(*(const nsb_origin *)data,
+			"dev: %s is a raw disk: who may open it reads and writes past every file's permissions", path);
+	return 0;
+}
+
+static void warn_devices(const nsb_list *dev)
+{
+	NSB_CLOSE int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; i < dev->n; i++) {
+		nsb_error error = { 0 };
+
+		if (device_match(host, dev->items[i], warn_block_device, &dev->origins[i], &error) < 0)
+			warn_at(dev->origins[i], "dev: logins would be refused: %s", error.words);
+	}
+}
+
 /* A limit that this host cannot hold is not a matter of today: the login is refused until the line or the host is
  * mended. Only root can tell. */
 static int check_limited(const nsb_section *profile, const nsb_plan *plan)
@@ -107,13 +131,21 @@ static int check_profile_box(const nsb_section *profile, const nsb_settings *set
 	return plan.n_steps > 0 ? check_limited(profile, &plan) : COMMAND_OK;
 }
 
+static void warn_lack(void *argument, const char *sentence)
+{
+	const nsb_section *profile = argument;
+
+	warn_at(profile->at, "profile %s: %s", profile->name, sentence);
+}
+
 /* Nobody to try it on: the tree at least can be looked at, if its name depends on nobody. */
 static void warn_tree(const nsb_section *profile, const nsb_settings *settings)
 {
-	const nsb_plan plan = { .root = settings->root, .root_is_host = strcmp(settings->root, "host") == 0 };
+	const nsb_plan plan = { .root = settings->root, .root_kind = NSB_ROOT_TREE };
 	nsb_error error = { 0 };
 
-	if (strchr(settings->root, '%') == NULL && check_root(&plan, NULL, &error) < 0)
+	if (settings->root[0] == '/' && settings->layers.n == 0 && strchr(settings->root, '%') == NULL &&
+	    check_root(&plan, NULL, &error) < 0)
 		warn_at(profile->at, "profile %s: logins would be refused: %s", profile->name, error.words);
 }
 
@@ -122,6 +154,7 @@ static int check_profile(const nsb_config *config, const nsb_section *profile, s
 	__attribute__((cleanup(nsb_settings_done))) nsb_settings settings = { 0 };
 	const nsb_session *session;
 	nsb_error error = { 0 };
+	int status = COMMAND_OK;
 
 	if (nsb_config_settings(config, profile, &settings, &error) < 0)
 		return tell_error(&error);
@@ -130,11 +163,14 @@ static int check_profile(const nsb_config *config, const nsb_section *profile, s
 	if (!settings.network_named)
 		warn_at(profile->at, "profile %s does not name network: sessions will have no network", profile->name);
 	warn_names(&settings.users);
+	warn_devices(&settings.dev);
 	session = samples_find(accounts, &settings);
 	if (session != NULL)
-		return check_profile_box(profile, &settings, session);
-	warn_tree(profile, &settings);
-	return COMMAND_OK;
+		status = check_profile_box(profile, &settings, session);
+	else
+		warn_tree(profile, &settings);
+	lacks_of_profile(&settings, accounts, session, warn_lack, (void *)profile);
+	return status;
 }
 
 static void warn_host(bool standard)

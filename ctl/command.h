@@ -26,6 +26,7 @@ int command_freeze(const command *self, int argc, char **argv);
 int command_gc(const command *self, int argc, char **argv);
 int command_kill(const command *self, int argc, char **argv);
 int command_list(const command *self, int argc, char **argv);
+int command_mkroot(const command *self, int argc, char **argv);
 int command_run(const command *self, int argc, char **argv);
 int command_show(const command *self, int argc, char **argv);
 int command_thaw(const command *self, int argc, char **argv);

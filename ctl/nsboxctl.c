@@ -24,6 +24,8 @@ static const command commands[] = {
 	{ "thaw", "ID", "Let a frozen box go on", command_thaw },
 	{ "kill", "ID | --user USER [--now]", "End a box, or all boxes of a user, in order or at once", command_kill },
 	{ "gc", "", "Clean what crashed boxes left behind", command_gc },
+	{ "mkroot", "DIRECTORY (--from TAR | --debian [SUITE] [--mirror URL] [--include PACKAGE,...] | --busybox) [--max-size SIZE]",
+	  "Make a root directory of a container's tar archive, of Debian's packages, or of busybox", command_mkroot },
 };
 static const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 

@@ -13,7 +13,7 @@
 #include "helper/request.h"
 
 #define FIRST_USER 1000 /* login.defs(5), UID_MIN */
-#define NOBODY 65534
+#define NOBODY	   65534
 
 static int add(samples *list, const char *name)
 {
@@ -84,6 +84,11 @@ static bool is_for(const nsb_list *users, const nsb_session *session)
 		included = true;
 	}
 	return included;
+}
+
+bool samples_is_for(const nsb_settings *settings, const nsb_session *session)
+{
+	return is_for(&settings->users, session);
 }
 
 /* A service that is no pattern. */

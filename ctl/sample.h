@@ -23,4 +23,7 @@ void samples_done(samples *list);
  * NULL if there is none. It belongs to the list. */
 const nsb_session *samples_find(samples *list, const nsb_settings *settings);
 
+/* Whether `users` of the profile is for this account. */
+bool samples_is_for(const nsb_settings *settings, const nsb_session *session);
+
 #endif

@@ -12,6 +12,7 @@
 
 #include "common/fd-util.h"
 #include "common/protocol.h"
+#include "common/string-util.h"
 
 #define GROUPS_MAX    65536		 /* NGROUPS_MAX of the kernel */
 #define LINE_MAX_SIZE (64 * 1024 * 1024) /* bytes of one entry of the name service */
@@ -83,10 +84,12 @@ int account_look_up(nsb_session *session, nsb_error *error)
 		return nsb_error_set(error, r, "cannot look up the user %s: %s", session->user, strerror(r));
 	session->uid = entry.pw_uid;
 	session->gid = entry.pw_gid;
+	session->gecos = strdup(entry.pw_gecos != NULL ? entry.pw_gecos : "");
 	session->home = strdup(entry.pw_dir);
 	session->shell = strdup(entry.pw_shell[0] != '\0' ? entry.pw_shell : "/bin/sh");
-	if (session->home == NULL || session->shell == NULL)
+	if (session->gecos == NULL || session->home == NULL || session->shell == NULL)
 		return -ENOMEM;
+	nsb_make_printable(session->gecos);
 	r = look_up_groups(session);
 	if (r < 0)
 		return nsb_error_set(error, r, "cannot look up the groups of %s: %s", session->user, strerror(-r));
@@ -94,7 +97,8 @@ int account_look_up(nsb_session *session, nsb_error *error)
 }
 
 /* The order of a packed account. Behind these one string for each group: "GID", or "GID NAME". */
-enum { USER, UID, GID, HOME, SHELL, GROUPS };
+enum { USER, UID, GID, HOME, SHELL, GECOS, GROUPS };
+#define GECOS_MARK ':' /* stands before it: lists of another version have something else there */
 
 static char *group_text(const nsb_group *group)
 {
@@ -126,6 +130,7 @@ char **account_pack(const nsb_session *session, size_t *ret_n)
 	list[GID] = number_text(session->gid);
 	list[HOME] = strdup(session->home);
 	list[SHELL] = strdup(session->shell);
+	list[GECOS] = nsb_format("%c%s", GECOS_MARK, session->gecos);
 	for (size_t i = 0; i < session->n_groups; i++)
 		list[GROUPS + i] = group_text(&session->groups[i]);
 	for (size_t i = 0; i < n; i++)
@@ -171,13 +176,15 @@ int account_unpack(nsb_session *session, char *const *list, size_t n)
 	const char *rest;
 	int r = 0;
 
-	if (n <= GROUPS || list[SHELL][0] == '\0' || !read_id(list[UID], &session->uid, &rest) || *rest != '\0' ||
-	    !read_id(list[GID], &session->gid, &rest) || *rest != '\0')
+	if (n <= GROUPS || list[SHELL][0] == '\0' || list[GECOS][0] != GECOS_MARK ||
+	    !read_id(list[UID], &session->uid, &rest) || *rest != '\0' || !read_id(list[GID], &session->gid, &rest) ||
+	    *rest != '\0')
 		return -EINVAL;
+	session->gecos = strdup(list[GECOS] + 1);
 	session->home = strdup(list[HOME]);
 	session->shell = strdup(list[SHELL]);
 	session->groups = calloc(n - GROUPS, sizeof(*session->groups));
-	if (session->home == NULL || session->shell == NULL || session->groups == NULL)
+	if (session->gecos == NULL || session->home == NULL || session->shell == NULL || session->groups == NULL)
 		return -ENOMEM;
 	for (size_t i = GROUPS; r == 0 && i < n; i++)
 		r = unpack_group(list[i], &session->groups[session->n_groups++]);

@@ -8,8 +8,8 @@
 #include "common/error.h"
 #include "common/session.h"
 
-/* Asks the name service (getpwnam_r(3), getgrouplist(3), getgrgid_r(3)) for session->user, and fills in uid, gid, home,
- * shell and groups. 0 or negative errno; -ENOENT: no such user. */
+/* Asks the name service (getpwnam_r(3), getgrouplist(3), getgrgid_r(3)) for session->user, and fills in uid, gid,
+ * gecos, home, shell and groups. 0 or negative errno; -ENOENT: no such user. */
 int account_look_up(nsb_session *session, nsb_error *error);
 
 /*

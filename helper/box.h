@@ -45,10 +45,13 @@ typedef struct nsb_box {
 	nsb_choice choice;
 	nsb_plan plan;
 	bool planned;
-	bool forbidden; /* could be boxed, but is not to be (on_change = refuse): on_error does not count */
+	/* could be boxed, but is not to be (on_change = refuse; overlay of another box): on_error does not count */
+	bool forbidden;
 	/* found by check */
 	nsb_cgroup_layout layout;
 	int init_program, monitor_program; /* O_PATH */
+	int tree;			   /* what the root is made of, for the checks */
+	bool tree_is_image;		   /* mounted by the check, and moved by the builder */
 	ino_t host_mount_namespace;
 	/* made on the host */
 	int boxes; /* registry directory */
@@ -64,6 +67,10 @@ typedef struct nsb_box {
 	/* under systemd: what the units' limits were, as arguments of nsbox-bus, one a line; NULL while they still are.
 	 * Those of the slice are not put back. */
 	char *scope_before, *slice_before;
+	int upper; /* directory that keeps what is written; its lock is held as long as the monitor lives */
+	int upper_lock;
+	bool upper_made; /* by this login: an undo takes it away, if it has the lock as well */
+	bool upper_locked;
 	int life[2]; /* life pipe */
 	size_t done; /* steps of the plan that ran */
 	/* made by spawn */
@@ -71,6 +78,8 @@ typedef struct nsb_box {
 	int init; /* pidfd */
 	int status[2];
 	/* the builder's */
+	int layers[NSB_LAYERS_MAX];
+	size_t n_layers;
 	int host_root, root; /* directories: the tree we came from, the tree to be */
 	unsigned long long root_mount;
 	nsb_made_mount mounts[NSB_BOX_MOUNTS_MAX];

@@ -74,3 +74,25 @@ int capabilities_keep_kill(nsb_error *error)
 		return nsb_error_set(error, EPERM, "capabilities that were given up can be had back");
 	return 0;
 }
+
+int capabilities_keep_mount(int effective, nsb_error *error)
+{
+	static const unsigned kept[] = { CAP_SYS_ADMIN, CAP_CHOWN, CAP_FOWNER, CAP_DAC_OVERRIDE };
+	int n = 0, wanted = 0;
+
+	capng_setpid(getpid());
+	if (capng_get_caps_process() < 0)
+		return nsb_error_set(error, EIO, "cannot read the capabilities of this process");
+	capng_clear(CAPNG_SELECT_CAPS);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		capng_update(CAPNG_ADD, effective ? CAPNG_EFFECTIVE | CAPNG_PERMITTED : CAPNG_PERMITTED, kept[i]);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_get_caps_process() < 0)
+		return nsb_error_set(error, EPERM, "cannot give up capabilities: %s", strerror(errno));
+	for (unsigned capability = 0; capability <= (unsigned)CAP_LAST_CAP; capability++)
+		n += capng_have_capability(CAPNG_EFFECTIVE, capability) +
+		     capng_have_capability(CAPNG_PERMITTED, capability);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		wanted += capng_have_capability(CAPNG_PERMITTED, kept[i]) +
+			  (effective && capng_have_capability(CAPNG_EFFECTIVE, kept[i]));
+	return n == wanted ? 0 : nsb_error_set(error, EPERM, "capabilities are not what was asked for to open a home");
+}

@@ -12,4 +12,9 @@ int capabilities_keep_kill(nsb_error *error);
 /* Whether this process has all that making a box needs: -EPERM with the names of those that are missing. */
 int capabilities_check(nsb_error *error);
 
+/* Leaves this process, which has just taken a user's ids (PR_SET_KEEPCAPS), no more than it takes to mount an overlay for
+ * him: CAP_SYS_ADMIN, CAP_CHOWN, CAP_FOWNER and CAP_DAC_OVERRIDE (overlayfs makes its work directory with mode 0); in force
+ * only if `effective`. Compared afterwards; -EPERM with a sentence. */
+int capabilities_keep_mount(int effective, nsb_error *error);
+
 #endif

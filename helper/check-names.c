@@ -27,7 +27,7 @@ static const struct {
 /* Whether the path is in sight in the box as it is planned: the last step that covers it decides. */
 static bool in_sight(const nsb_plan *plan, const char *path)
 {
-	bool seen = plan->root_is_host;
+	bool seen = plan->root_kind == NSB_ROOT_HOST;
 
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		const nsb_step *step = &plan->steps[i];
@@ -90,13 +90,13 @@ static int check_line(nsb_box *box, char *line)
 
 int check_names(nsb_box *box)
 {
-	NSB_CLOSE int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	NSB_CLOSE int root = host < 0 ? -1 : nsb_path_open(host, box->plan.root, NSB_PATH_DIRECTORY, NULL, NULL, NULL);
-	NSB_CLOSE int path = root < 0 ? -1 : nsb_path_open(root, "/etc/nsswitch.conf", 0, NULL, NULL, NULL);
+	NSB_CLOSE int path = box->tree < 0 ? -1 : nsb_path_open(box->tree, "/etc/nsswitch.conf", 0, NULL, NULL, NULL);
 	NSB_CLOSE int fd = -1;
 	char proc[64], text[65536], *save = NULL;
 	int r = 0;
 
+	if (box->settings.account_files == NSB_ACCOUNT_FILES_MINIMAL)
+		return 0; /* the box's own asks nobody, and its files know the user */
 	if (path < 0)
 		return 0; /* a root without it uses files only */
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", path);

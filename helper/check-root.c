@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -12,6 +14,7 @@
 #include "common/path-util.h"
 #include "helper/check.h"
 #include "helper/new-mount-api.h"
+#include "helper/tree.h"
 
 int check_kernel(nsb_error *error)
 {
@@ -45,10 +48,6 @@ int check_kernel(nsb_error *error)
 	return 0;
 }
 
-/* The application's root must be that of its mount namespace: joining and leaving set it to that (setns(2)), which
- * would let a chrooted application out. This process has the application's root; entering its own mount namespace
- * again moves it to the namespace's. */
-
 /* Places from which the application, as root, loads code and settings once it is in the box. */
 static const char *const trusted_places[] = {
 	"/",
@@ -72,18 +71,24 @@ static const char *const trusted_places[] = {
 	"/etc/group",
 	"/etc/profile",
 	"/etc/environment",
+	"/etc/login.defs",
 	"/usr/lib/locale",
 	"/usr/lib/x86_64-linux-gnu/gconv",
 };
 
-static int check_trusted(int root, const char *name, nsb_error *error)
+int check_trusted(int root, const char *name, nsb_error *error)
 {
 	for (size_t i = 0; i < sizeof(trusted_places) / sizeof(trusted_places[0]); i++) {
 		nsb_error why = { 0 };
 		NSB_CLOSE int fd = nsb_path_open(root, trusted_places[i], NSB_PATH_TRUSTED, NULL, NULL, &why);
+		struct stat st;
 
 		if (fd < 0 && fd != -ENOENT)
 			return nsb_error_set(error, fd, "root %s: %s", name, why.words);
+		if (fd >= 0 && fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+			return nsb_error_set(error, EPERM,
+					     "root %s: %s is a FIFO or a socket, on which logins would hang: remove it",
+					     name, trusted_places[i]);
 	}
 	return 0;
 }
@@ -108,6 +113,40 @@ static int check_mount_points(const nsb_plan *plan, int root, nsb_error *error)
 	return 0;
 }
 
+bool check_covered_before(const nsb_plan *plan, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if ((plan->steps[j].op == NSB_OP_MOUNT || plan->steps[j].op == NSB_OP_BIND ||
+		     plan->steps[j].op == NSB_OP_HOME_TMPFS || plan->steps[j].op == NSB_OP_HOME_OVERLAY) &&
+		    strcmp(plan->steps[j].dst, plan->steps[i].dst) != 0 &&
+		    nsb_path_below(plan->steps[i].dst, plan->steps[j].dst))
+			return true;
+	return false;
+}
+
+/* The places of the account files: a row of the view is bound there, and only this tree can have it. */
+static int check_account_files(const nsb_plan *plan, int root, nsb_error *error)
+{
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		const nsb_step *step = &plan->steps[i];
+		nsb_error why = { 0 };
+		NSB_CLOSE int fd = -1;
+		struct stat st;
+
+		if (step->op != NSB_OP_BIND || step->origin.file != NULL || !nsb_path_below(step->dst, "/etc") ||
+		    check_covered_before(plan, i))
+			continue;
+		fd = nsb_path_open(root, step->dst, 0, NULL, NULL, &why);
+		if (fd == -ENOENT && !(step->flags & NSB_STEP_OPTIONAL))
+			return nsb_error_set(error, ENOENT, "root %s has no %s, which %s needs: touch %s%s", plan->root,
+					     step->dst, step->why, plan->root, step->dst);
+		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+			return nsb_error_set(error, EISDIR, "root %s: %s is a directory: replace it by a file",
+					     plan->root, step->dst);
+	}
+	return 0;
+}
+
 static int check_shell(int root, const char *name, const char *shell, nsb_error *error)
 {
 	nsb_error why = { 0 };
@@ -121,23 +160,58 @@ static int check_shell(int root, const char *name, const char *shell, nsb_error 
 	return 0;
 }
 
-int check_root(const nsb_plan *plan, const char *shell, nsb_error *error)
+/* In a curated root: a program of the host, in a directory that is shown. */
+static bool is_shown(const nsb_plan *plan, const char *path)
 {
-	NSB_CLOSE int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	NSB_CLOSE int root = -1;
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if ((plan->steps[i].op == NSB_OP_BIND || plan->steps[i].op == NSB_OP_ALIAS) &&
+		    nsb_path_below(path, plan->steps[i].dst))
+			return true;
+	return false;
+}
+
+static int check_curated_shell(const nsb_plan *plan, int host, const char *shell, nsb_error *error)
+{
+	NSB_CLOSE int fd = nsb_path_open(host, shell, 0, NULL, NULL, NULL);
+	char proc[64], target[PATH_MAX];
+	ssize_t n;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	n = fd < 0 ? -1 : readlink(proc, target, sizeof(target) - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	if (!is_shown(plan, shell) || (n > 0 && !is_shown(plan, target)))
+		return nsb_error_set(
+			error, EACCES,
+			"the user's shell %s is not in sight with root = curated: bind_ro its directory or change "
+			"the shell",
+			shell);
+	return check_shell(host, "/", shell, error);
+}
+
+int check_tree(const nsb_plan *plan, int tree, const char *shell, nsb_error *error)
+{
 	int r;
 
-	if (host < 0)
-		return -errno;
-	if (plan->root_is_host)
+	if (plan->root_kind == NSB_ROOT_HOST)
 		return 0;
-	root = nsb_path_open(host, plan->root, NSB_PATH_TRUSTED | NSB_PATH_DIRECTORY, NULL, NULL, error);
-	if (root < 0)
-		return root;
-	r = check_trusted(root, plan->root, error);
+	if (plan->root_kind == NSB_ROOT_CURATED)
+		return shell != NULL ? check_curated_shell(plan, tree, shell, error) : 0;
+	r = check_trusted(tree, plan->root, error);
 	if (r == 0)
-		r = check_mount_points(plan, root, error);
+		r = check_mount_points(plan, tree, error);
+	if (r == 0)
+		r = check_account_files(plan, tree, error);
 	if (r == 0 && shell != NULL)
-		r = check_shell(root, plan->root, shell, error);
+		r = check_shell(tree, plan->root, shell, error);
 	return r;
+}
+
+int check_root(const nsb_plan *plan, const char *shell, nsb_error *error)
+{
+	bool image;
+	NSB_CLOSE int tree = tree_open(plan, &image, error);
+
+	if (tree == -EOPNOTSUPP)
+		return 0;
+	return tree < 0 ? tree : check_tree(plan, tree, shell, error);
 }

@@ -21,9 +21,15 @@
 #include "helper/capabilities.h"
 #include "helper/check-limits.h"
 #include "helper/check-names.h"
+#include "helper/device-match.h"
 #include "helper/share.h"
 #include "helper/steps.h"
+#include "helper/tree.h"
+#include "helper/upper.h"
 
+/* The application's root must be that of its mount namespace: joining and leaving set it to that (setns(2)), which
+ * would let a chrooted application out. This process has the application's root; entering its own mount namespace
+ * again moves it to the namespace's. */
 static int check_not_chrooted(nsb_error *error)
 {
 	NSB_CLOSE int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
@@ -80,6 +86,8 @@ static int check_sources(nsb_box *box)
 		if (step->op != NSB_OP_BIND || (step->flags & NSB_STEP_SOURCE_IN_BOX))
 			continue;
 		fd = nsb_path_open(host, step->src, 0, NULL, NULL, &why);
+		if (fd == -EACCES && (step->flags & NSB_STEP_HOME))
+			continue; /* not for root: the builder comes with the user's rights */
 		if (fd >= 0 || ((fd == -ENOENT || fd == -ELOOP) && (step->flags & NSB_STEP_OPTIONAL)))
 			continue;
 		if (step->origin.file != NULL)
@@ -91,35 +99,72 @@ static int check_sources(nsb_box *box)
 	return 0;
 }
 
-/* Whether an earlier step mounts something above the place: what is there is seen only when that is done. */
-static bool covered_before(const nsb_plan *plan, size_t i)
+static int ignore_device(void *data, const char *path, int fd, const struct stat *st)
 {
-	for (size_t j = 0; j < i; j++)
-		if ((plan->steps[j].op == NSB_OP_MOUNT || plan->steps[j].op == NSB_OP_BIND) &&
-		    strcmp(plan->steps[j].dst, plan->steps[i].dst) != 0 &&
-		    nsb_path_below(plan->steps[i].dst, plan->steps[j].dst))
-			return true;
-	return false;
+	(void)data;
+	(void)path;
+	(void)fd;
+	(void)st;
+	return 0;
+}
+
+/* Devices that are named without a glob must be there. */
+static int check_devices(nsb_box *box)
+{
+	NSB_CLOSE int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; i < box->plan.n_steps; i++) {
+		const nsb_step *step = &box->plan.steps[i];
+		nsb_error why = { 0 };
+		int r = step->op == NSB_OP_DEVICE ? device_match(host, step->src, ignore_device, NULL, &why) : 0;
+
+		if (r < 0)
+			return nsb_error_set(&box->error, r, "%s:%u: dev: %s", step->origin.file, step->origin.line,
+					     why.words[0] != '\0' ? why.words : strerror(-r));
+	}
+	return 0;
+}
+
+/* A file of /proc that the profile puts something over. The box's /proc is not there yet, but is of the same kernel. */
+static int check_proc_target(nsb_box *box, int host, const nsb_step *step)
+{
+	NSB_CLOSE int fd = nsb_path_open(host, step->dst, NSB_PATH_NO_SYMLINKS, NULL, NULL, NULL);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return 0;
+	return nsb_error_set(&box->error, fd < 0 ? fd : EINVAL,
+			     "%s:%u: %s %s: only files that this kernel's /proc has can be targets there",
+			     step->origin.file, step->origin.line, step->dst,
+			     fd < 0 ? "does not exist" : "is not a file");
 }
 
 /* Mount points that the profile's own lines need in the tree. Found here, they refuse the login in the account hook;
  * found later, sshd would stay connected without a session. */
 static int check_targets(nsb_box *box)
 {
+	/* what is missing in a curated root is made; of some layers nothing is known yet */
+	bool known = box->tree >= 0 && box->plan.root_kind != NSB_ROOT_CURATED;
 	NSB_CLOSE int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	NSB_CLOSE int root = nsb_path_open(host, box->plan.root, NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
 
-	if (root < 0)
-		return root;
 	for (size_t i = 0; i < box->plan.n_steps; i++) {
 		const nsb_step *step = &box->plan.steps[i];
 		nsb_error why = { 0 };
 		NSB_CLOSE int fd = -1;
 
 		if ((step->op != NSB_OP_BIND && step->op != NSB_OP_MOUNT) || step->origin.file == NULL ||
-		    (step->flags & NSB_STEP_OPTIONAL) || covered_before(&box->plan, i))
+		    (step->flags & NSB_STEP_OPTIONAL) || check_covered_before(&box->plan, i))
 			continue;
-		fd = nsb_path_open(root, step->dst, 0, NULL, NULL, &why);
+		if (nsb_path_below(step->dst, "/proc")) {
+			int r = check_proc_target(box, host, step);
+
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (!known)
+			continue;
+		fd = nsb_path_open(box->tree, step->dst, 0, NULL, NULL, &why);
 		if (fd == -ENOENT)
 			return nsb_error_set(&box->error, fd,
 					     "%s:%u: %s is missing in the root %s: make it (mkdir -p, or an empty "
@@ -188,6 +233,12 @@ static int check_sessions(nsb_box *box)
 	return boxes == -ENOENT ? 0 : boxes < 0 ? boxes : host_sessions_check(box, boxes, box->plan.steps[0].data);
 }
 
+static int open_tree(nsb_box *box)
+{
+	box->tree = tree_open(&box->plan, &box->tree_is_image, &box->error);
+	return box->tree >= 0 || box->tree == -EOPNOTSUPP ? 0 : box->tree;
+}
+
 int check_box(nsb_box *box)
 {
 	int r = capabilities_check(&box->error);
@@ -205,13 +256,21 @@ int check_box(nsb_box *box)
 	if (r == 0)
 		r = share_check(box);
 	if (r == 0)
-		r = check_root(&box->plan, box->session.shell, &box->error);
+		r = upper_check(box);
+	if (r == 0)
+		r = open_tree(box);
+	if (r == 0 && box->tree >= 0)
+		r = check_tree(&box->plan, box->tree, box->session.shell, &box->error);
 	if (r == 0)
 		r = check_sources(box);
 	if (r == 0)
 		r = check_targets(box);
 	if (r == 0)
+		r = check_devices(box);
+	if (r == 0)
 		r = check_terminal(box);
+	if (r == 0)
+		r = account_files_check(box);
 	if (r == 0)
 		r = check_names(box);
 	return r;

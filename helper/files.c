@@ -61,7 +61,7 @@ int files_mkdir(nsb_box *box, const nsb_step *step)
 }
 
 /* A new file: *ret open for writing. */
-static int create(nsb_box *box, const nsb_step *step, mode_t mode, uid_t uid, gid_t gid, int *ret)
+int files_create(nsb_box *box, const nsb_step *step, mode_t mode, uid_t uid, gid_t gid, int *ret)
 {
 	const char *name;
 	NSB_CLOSE int parent = mounts_open_parent(box, step, &name);
@@ -79,7 +79,7 @@ static int create(nsb_box *box, const nsb_step *step, mode_t mode, uid_t uid, gi
 int files_file(nsb_box *box, const nsb_step *step)
 {
 	NSB_CLOSE int fd = -1;
-	int r = create(box, step, step->mode, step->uid, step->gid, &fd);
+	int r = files_create(box, step, step->mode, step->uid, step->gid, &fd);
 
 	if (r == 0)
 		r = nsb_write_all(fd, step->data, strlen(step->data));
@@ -99,7 +99,7 @@ int files_like(nsb_box *box, const nsb_step *step)
 		return nsb_error_set(&box->error, model, "%s", error.words);
 	if (fstat(model, &st) < 0 || !S_ISREG(st.st_mode))
 		return nsb_error_set(&box->error, EINVAL, "%s is not a regular file", step->src);
-	return create(box, step, st.st_mode & 0777, st.st_uid, st.st_gid, &fd);
+	return files_create(box, step, st.st_mode & 0777, st.st_uid, st.st_gid, &fd);
 }
 
 int files_hosts(nsb_box *box, const nsb_step *step)
@@ -124,7 +124,7 @@ int files_hosts(nsb_box *box, const nsb_step *step)
 	if (path < 0 || n < 0)
 		return nsb_error_set(&box->error, path < 0 ? path : (int)n, "cannot read /etc/hosts of the root: %s",
 				     strerror(path < 0 ? -path : (int)-n));
-	r = create(box, step, 0644, 0, 0, &to);
+	r = files_create(box, step, 0644, 0, 0, &to);
 	if (r < 0)
 		return r;
 	r = nsb_write_all(to, text, (size_t)n);
@@ -220,7 +220,7 @@ int files_credentials(nsb_box *box, const nsb_step *step)
 		return 0;
 	if (box->joining)
 		remove_old(box, step);
-	r = create(box, step, 0600, step->uid, step->gid, &fd);
+	r = files_create(box, step, 0600, step->uid, step->gid, &fd);
 	if (r == -ENOENT && !box->joining)
 		return nsb_error_set(&box->error, r, "%s: only caches directly in /tmp are taken along", step->src);
 	if (r == 0)

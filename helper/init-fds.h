@@ -9,11 +9,12 @@ enum {
 };
 #define NSB_INIT_RUNNING 'R'
 
-/* nsbox-monitor ID RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...]
+/* nsbox-monitor ID RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...] [MOUNTS]
  * nsbox-helper end ID LIFE INIT
  * RUNTIME_MS 0: as long as it takes. LINGER_MS: how long the box outlives its last member, -1: for good. EVENT is a counter of a limit (cgroup file): WORD:FILE, which poll(2) watches,
  * or WORD:FILE:look, which must be looked at from time to time. PATH (absolute) is one of the host that may be replaced by
- * another file. Each
+ * another file. MOUNTS is "mounts:FILE", /proc/PID/mountinfo of a box that hides accounts: it tells at once that something was
+ * replaced. Each
  * of SOCKET to INIT is the number of an open descriptor: the application's socket and pidfd, the write end of the
  * life pipe, the pidfd of PID 1 (-1 for a session that is unboxed). LISTENER: the control socket, -1 where nobody joins.
  * The registry's lock is open as well, but has no

@@ -2,6 +2,7 @@
 #include "helper/monitor-watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ typedef struct event {
 	int64_t told; /* 0: never */
 } event;
 
-static event events[NSB_WATCH_FILES];
+static event events[NSB_WATCH_EVENTS];
 static int n_events;
 
 /* "WORD:FILE" or "WORD:FILE:look" */
@@ -47,7 +48,7 @@ static void add_event(char *argument)
 {
 	char *file = strchr(argument, ':');
 
-	if (file == NULL || n_events == NSB_WATCH_FILES)
+	if (file == NULL || n_events == NSB_WATCH_EVENTS)
 		return;
 	*file++ = '\0';
 	events[n_events++] = (event){ .word = argument, .file = atoi(file), .look = strchr(file, ':') != NULL };
@@ -90,8 +91,10 @@ static void look_at(event *e, const char *id)
 
 /* ---- what the host replaces ---- */
 
-#define PATHS_MAX  16
 #define PATHS_LOOK 10000 /* ms between two looks: inotify(7) has too few instances for a thousand monitors */
+/* rename(2) takes the mounts away, and tells of it, before the new file has the name */
+#define LOOKS	   4
+#define LOOKS_NEXT 10 /* ms */
 
 typedef struct path {
 	const char *name;
@@ -99,9 +102,13 @@ typedef struct path {
 	ino_t ino; /* 0: it was not there */
 } path;
 
-static path paths[PATHS_MAX];
+static path paths[NSB_WATCH_PATHS];
 static int n_paths;
 static int64_t paths_when;
+/* Tells of a change (POLLPRI), as that a file under a mount of the box was replaced: then the host's is in sight. */
+static int mounts = -1;
+static bool any_mount; /* a change is a reason by itself */
+static int looks;      /* at the paths that are still due after such a change */
 
 /* Whether there is another file of that name now. One that is gone is waited for. */
 static bool is_replaced(path *w)
@@ -119,18 +126,33 @@ static bool is_replaced(path *w)
 
 static void add_path(const char *name)
 {
-	if (n_paths == PATHS_MAX)
+	if (n_paths == NSB_WATCH_PATHS)
 		return;
 	paths[n_paths] = (path){ .name = name };
 	(void)is_replaced(&paths[n_paths++]);
 }
 
-static void look_at_paths(const char *id)
+/* It holds the box's mount namespace, which is to go before the box is cleaned up: so not beyond an exec. */
+static void add_mounts(const char *file)
+{
+	mounts = atoi(file);
+	any_mount = strstr(file, NSB_WATCH_ANY) != NULL;
+	if (fcntl(mounts, F_SETFD, FD_CLOEXEC) < 0)
+		mounts = -1;
+}
+
+/* `now`: a mount of the box has come or gone */
+static void look_at_paths(const char *id, bool now)
 {
 	bool any = false;
 
-	if (nsb_now() - paths_when < PATHS_LOOK)
+	if (now)
+		looks = LOOKS;
+	if (looks == 0 && nsb_now() - paths_when < PATHS_LOOK)
 		return;
+	/* early, and once more when whatever happened has happened */
+	any |= any_mount && (looks == LOOKS - 1 || looks == 1);
+	looks -= looks > 0;
 	paths_when = nsb_now();
 	for (int i = 0; i < n_paths; i++)
 		any |= is_replaced(&paths[i]);
@@ -138,12 +160,14 @@ static void look_at_paths(const char *id)
 		monitor_run_helper("renew", id, NULL);
 }
 
-/* ---- both ---- */
+/* ---- all ---- */
 
 void watch_add(char *argument)
 {
 	if (argument[0] == '/')
 		add_path(argument);
+	else if (strncmp(argument, NSB_WATCH_MOUNTS ":", sizeof(NSB_WATCH_MOUNTS)) == 0)
+		add_mounts(argument + sizeof(NSB_WATCH_MOUNTS));
 	else
 		add_event(argument);
 }
@@ -157,15 +181,18 @@ void watch_begin(void)
 
 void watch_fill(struct pollfd *wanted)
 {
-	for (int i = 0; i < NSB_WATCH_FILES; i++)
+	for (int i = 0; i < NSB_WATCH_EVENTS; i++)
 		wanted[i] = (struct pollfd){ .fd = i < n_events && !events[i].look ? events[i].file : -1,
 					     .events = POLLPRI };
+	wanted[NSB_WATCH_EVENTS] = (struct pollfd){ .fd = mounts, .events = POLLPRI };
 }
 
 int64_t watch_left(void)
 {
 	int64_t left = n_paths > 0 ? paths_when + PATHS_LOOK - nsb_now() : INT64_MAX;
 
+	if (looks > 0)
+		left = LOOKS_NEXT;
 	for (int i = 0; i < n_events; i++)
 		if (events[i].look && left > LOOK_INTERVAL)
 			left = LOOK_INTERVAL;
@@ -177,5 +204,5 @@ void watch_look(const char *id, const struct pollfd *wanted)
 	for (int i = 0; i < n_events; i++)
 		if (wanted[i].revents != 0 || events[i].look)
 			look_at(&events[i], id);
-	look_at_paths(id);
+	look_at_paths(id, wanted[NSB_WATCH_EVENTS].revents != 0);
 }

@@ -7,9 +7,13 @@
 #include <poll.h>
 #include <stdint.h>
 
-#define NSB_WATCH_FILES 4 /* counters at most */
+#define NSB_WATCH_EVENTS 4			/* counters at most */
+#define NSB_WATCH_FILES	 (NSB_WATCH_EVENTS + 1) /* and the mounts of the box */
+#define NSB_WATCH_PATHS	 20 /* as many as any plan has; the monitor's data is to fit into one page (test_memory) */
+#define NSB_WATCH_MOUNTS "mounts" /* the word of the argument "mounts:FILE", an open /proc/PID/mountinfo */
+#define NSB_WATCH_ANY	 ":any"	  /* behind that: any change may concern what the box has, not only the paths */
 
-/* One of the arguments EVENT and PATH (init-fds.h), which must stay. What is too much is left out. */
+/* One of the arguments EVENT, MOUNTS and PATH (init-fds.h), which must stay. What is too much is left out. */
 void watch_add(char *argument);
 
 /* When all are added: what changes from now on counts. */

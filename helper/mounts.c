@@ -15,6 +15,7 @@
 
 #include "common/fd-util.h"
 #include "common/path-util.h"
+#include "helper/home.h"
 #include "helper/new-mount-api.h"
 #include "helper/steps.h"
 
@@ -28,27 +29,30 @@ bool mounts_is_ours(const nsb_box *box, int fd)
 	return false;
 }
 
-static uint64_t attributes_of(unsigned flags)
+uint64_t mounts_attributes(unsigned flags)
 {
 	return (flags & NSB_STEP_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) |
 	       (flags & NSB_STEP_NOSUID ? MOUNT_ATTR_NOSUID : 0) | (flags & NSB_STEP_NODEV ? MOUNT_ATTR_NODEV : 0) |
 	       (flags & NSB_STEP_NOEXEC ? MOUNT_ATTR_NOEXEC : 0);
 }
 
-/* Puts a detached mount in its place and remembers its id for the proof. */
-static int attach(nsb_box *box, const char *dst, int mount, int target, bool fresh_tmpfs)
+int mounts_record(nsb_box *box, const char *dst, int mount, bool fresh_tmpfs)
 {
 	if (box->n_mounts >= NSB_BOX_MOUNTS_MAX)
 		return nsb_error_set(&box->error, E2BIG, "more than %d mounts in one box", NSB_BOX_MOUNTS_MAX);
-	if (sys_move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return nsb_error_set(&box->error, errno, "cannot mount %s: %s", dst, strerror(errno));
 	box->mounts[box->n_mounts++] =
 		(nsb_made_mount){ .dst = dst, .id = nsb_mount_id(mount), .fresh_tmpfs = fresh_tmpfs };
 	return 0;
 }
 
-/* A detached mount of a new file system. `options`: "key=value,flag". */
-static int make_mount(nsb_box *box, const char *type, const char *options, unsigned flags)
+int mounts_attach(nsb_box *box, const char *dst, int mount, int target, bool fresh_tmpfs)
+{
+	if (sys_move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return nsb_error_set(&box->error, errno, "cannot mount %s: %s", dst, strerror(errno));
+	return mounts_record(box, dst, mount, fresh_tmpfs);
+}
+
+int mounts_make(nsb_box *box, const char *type, const char *options, unsigned flags)
 {
 	NSB_CLOSE int fs = sys_fsopen(type, FSOPEN_CLOEXEC);
 	NSB_FREE char *copy = options != NULL ? strdup(options) : NULL;
@@ -72,7 +76,7 @@ static int make_mount(nsb_box *box, const char *type, const char *options, unsig
 	if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return nsb_error_set(&box->error, errno, "cannot make a file system of type %s: %s", type,
 				     strerror(errno));
-	mount = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)attributes_of(flags));
+	mount = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)mounts_attributes(flags));
 	if (mount < 0)
 		return nsb_error_set(&box->error, errno, "cannot mount a file system of type %s: %s", type,
 				     strerror(errno));
@@ -138,10 +142,10 @@ static int cover_parent(nsb_box *box, const nsb_step *step, int parent)
 
 	if (!directory_empty(parent))
 		return -ENOENT;
-	mount = make_mount(box, "tmpfs", "mode=0755,size=1%", NSB_STEP_NOSUID | NSB_STEP_NODEV);
+	mount = mounts_make(box, "tmpfs", "mode=0755,size=1%", NSB_STEP_NOSUID | NSB_STEP_NODEV);
 	if (mount < 0)
 		return mount;
-	return attach(box, step->dst, mount, parent, true);
+	return mounts_attach(box, step->dst, mount, parent, true);
 }
 
 int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file)
@@ -170,35 +174,6 @@ int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file)
 	if (fd < 0)
 		return nsb_error_set(&box->error, fd, "cannot make the mount point %s: %s", step->dst, strerror(-fd));
 	return fd;
-}
-
-int mounts_root(nsb_box *box, const nsb_step *step)
-{
-	unsigned trusted = box->plan.root_is_host ? 0 : NSB_PATH_TRUSTED;
-	struct mount_attr private = { .propagation = MS_PRIVATE };
-	NSB_CLOSE int source =
-		nsb_path_open(box->host_root, step->src, trusted | NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
-	NSB_CLOSE int staging = -1;
-	NSB_CLOSE int tree = -1;
-
-	if (source < 0)
-		return source;
-	tree = sys_open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
-	if (tree < 0)
-		return nsb_error_set(&box->error, errno, "cannot clone the tree %s: %s", step->src, strerror(errno));
-	if (!(step->flags & NSB_STEP_SLAVE) &&
-	    sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &private, sizeof(private)) < 0)
-		return nsb_error_set(&box->error, errno, "cannot make the clone of %s private: %s", step->src,
-				     strerror(errno));
-	/* A place to stand on until the pivot; it covers the registry in this namespace, which is welcome. */
-	staging = nsb_path_open(box->host_root, NSB_RUNDIR, NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
-	if (staging < 0)
-		return staging;
-	if (attach(box, "/", tree, staging, false) < 0)
-		return -box->error.err;
-	box->root_mount = nsb_mount_id(tree);
-	box->root = nsb_steal_fd(&tree);
-	return 0;
 }
 
 int mounts_detach(nsb_box *box, const nsb_step *step)
@@ -283,21 +258,16 @@ int mounts_mount(nsb_box *box, const nsb_step *step)
 	if (fstat(target, &st) < 0 || !S_ISDIR(st.st_mode))
 		return nsb_error_set(&box->error, ENOTDIR, "%s in the root %s is not a directory", step->dst,
 				     box->plan.root);
-	mount = make_mount(box, type, step->data, step->flags);
+	mount = mounts_make(box, type, step->data, step->flags);
 	if (mount < 0)
 		return mount;
-	return attach(box, step->dst, mount, target, strcmp(type, "tmpfs") == 0);
-}
-
-int mounts_attach(nsb_box *box, const char *dst, int mount, int target)
-{
-	return attach(box, dst, mount, target, false);
+	return mounts_attach(box, step->dst, mount, target, strcmp(type, "tmpfs") == 0);
 }
 
 int mounts_clone(nsb_box *box, const nsb_step *step, int source)
 {
 	unsigned recursive = step->flags & NSB_STEP_RECURSIVE ? AT_RECURSIVE : 0;
-	struct mount_attr attributes = { .attr_set = attributes_of(step->flags) };
+	struct mount_attr attributes = { .attr_set = mounts_attributes(step->flags) };
 	NSB_CLOSE int tree = sys_open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | recursive);
 
 	if (tree < 0)
@@ -317,7 +287,9 @@ static int bind_open(nsb_box *box, const nsb_step *step, int source)
 	NSB_CLOSE int tree = -1;
 	struct stat from, to;
 
-	if (fstat(source, &from) < 0)
+	/* of a home it is known, and root may not be allowed to look */
+	from.st_mode = S_IFDIR;
+	if (!(step->flags & NSB_STEP_HOME) && fstat(source, &from) < 0)
 		return -errno;
 	target = mounts_open_target(box, step, !S_ISDIR(from.st_mode));
 	if (target == -ENOENT && (step->flags & NSB_STEP_OPTIONAL) && box->error.words[0] == '\0')
@@ -331,15 +303,19 @@ static int bind_open(nsb_box *box, const nsb_step *step, int source)
 	tree = mounts_clone(box, step, source);
 	if (tree < 0)
 		return tree;
-	return attach(box, step->dst, tree, target, false);
+	return mounts_attach(box, step->dst, tree, target, false);
 }
 
 int mounts_bind(nsb_box *box, const nsb_step *step)
 {
 	int top = step->flags & NSB_STEP_SOURCE_IN_BOX ? box->root : box->host_root;
 	nsb_error error = { 0 };
-	NSB_CLOSE int source = nsb_path_open(top, step->src, 0, NULL, NULL, &error);
+	bool home = step->flags & NSB_STEP_HOME;
+	NSB_CLOSE int source =
+		home ? home_open_source(box, step) : nsb_path_open(top, step->src, 0, NULL, NULL, &error);
 
+	if (home && source < 0)
+		return source == -ENOENT && box->error.words[0] == '\0' ? 0 : source;
 	/* ELOOP: a link that anybody could have made, as in /tmp. It must not keep everybody out. */
 	if ((source == -ENOENT || source == -ELOOP) && (step->flags & NSB_STEP_OPTIONAL))
 		return 0;
@@ -397,8 +373,8 @@ int mounts_mask(nsb_box *box, const nsb_step *step)
 	if (fstat(target, &st) < 0)
 		return -errno;
 	if (S_ISDIR(st.st_mode)) {
-		mount = make_mount(box, "tmpfs", "mode=0555,size=4k,nr_inodes=1",
-				   NSB_STEP_READ_ONLY | NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC);
+		mount = mounts_make(box, "tmpfs", "mode=0555,size=4k,nr_inodes=1",
+				    NSB_STEP_READ_ONLY | NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC);
 	} else {
 		/* the node made on this box's own /dev, never one of the root's tree (CVE-2025-31133) */
 		null = nsb_path_open(box->root, "/dev/null", NSB_PATH_NO_SYMLINKS, NULL, NULL, &box->error);
@@ -411,19 +387,5 @@ int mounts_mask(nsb_box *box, const nsb_step *step)
 	}
 	if (mount < 0)
 		return mount;
-	return attach(box, step->dst, mount, target, false);
-}
-
-int mounts_pivot(nsb_box *box, const nsb_step *step)
-{
-	(void)step;
-	/* pivot_root(".", ".") puts the old root on top of the new one at the same place, pivot_root(2): the next line
-	 * takes it away, so no directory for the old root is needed. */
-	if (fchdir(box->root) < 0 || sys_pivot_root(".", ".") < 0)
-		return nsb_error_set(&box->error, errno, "cannot pivot into %s: %s", box->plan.root, strerror(errno));
-	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
-		return nsb_error_set(&box->error, errno, "cannot detach the old root: %s", strerror(errno));
-	/* The last thing that leads to the old root. From here on no path does. */
-	box->host_root = nsb_close(box->host_root);
-	return 0;
+	return mounts_attach(box, step->dst, mount, target, false);
 }

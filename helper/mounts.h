@@ -23,8 +23,19 @@ int mounts_clone(nsb_box *box, const nsb_step *step, int source);
  * what it leads to, and its path in `path` (PATH_MAX bytes). -ENOENT if there is none or it leads elsewhere. */
 int mounts_open_link_target(nsb_box *box, const nsb_step *step, char *path);
 
-/* Puts a detached mount on an open target. */
-int mounts_attach(nsb_box *box, const char *dst, int mount, int target);
+/* A detached mount of a new file system with the flags of a step (NSB_STEP_*), `options` as "key=value,flag"; the caller
+ * closes. */
+int mounts_make(nsb_box *box, const char *type, const char *options, unsigned flags);
+
+/* Puts a detached mount on an open target and remembers it for the proof. `fresh_tmpfs`: mount points that are missing may
+ * be made on it. */
+int mounts_attach(nsb_box *box, const char *dst, int mount, int target, bool fresh_tmpfs);
+
+/* The second half of that alone. */
+int mounts_record(nsb_box *box, const char *dst, int mount, bool fresh_tmpfs);
+
+/* The MOUNT_ATTR_* of a step's flags, mount_setattr(2). */
+uint64_t mounts_attributes(unsigned flags);
 
 /* Whether the file is on a tmpfs that this box mounted itself. */
 bool mounts_is_ours(const nsb_box *box, int fd);

@@ -53,7 +53,9 @@
 #include "helper/init-fds.h"
 #include "helper/inside.h"
 #include "helper/lock-down.h"
+#include "helper/monitor-watch.h"
 #include "helper/namespaces.h"
+#include "helper/renew.h"
 #include "helper/request.h"
 #include "helper/share.h"
 #include "helper/steps.h"
@@ -61,9 +63,9 @@
 #include "helper/teardown.h"
 
 #define SOCKET		3
-#define SWEEP_LIMIT	16   /* old entries looked at in one login */
-#define WATCHED_MAX	16   /* paths that the monitor looks at */
-#define INSIDE_PATIENCE 2000 /* ms for a login's own files in a box that is there */
+#define SWEEP_LIMIT	16		      /* old entries looked at in one login */
+#define WATCHED_MAX	(NSB_WATCH_PATHS + 1) /* and the mounts */
+#define INSIDE_PATIENCE 2000		      /* ms for a login's own files in a box that is there */
 
 static char *const no_environment[] = { NULL };
 
@@ -266,6 +268,8 @@ static int become_monitor(nsb_box *box)
 	size_t n = 4, n_events = 0;
 	int r = 0;
 
+	if (box->init >= 0 && box->upper_lock >= 0)
+		r = keep_over_exec(box->upper_lock); /* nobody asks for its number */
 	for (size_t i = 0; i < 5 && r == 0; i++) {
 		snprintf(numbers[i], sizeof(numbers[i]), "%d", inherited[i]);
 		arguments[n++] = numbers[i];
@@ -282,11 +286,8 @@ static int become_monitor(nsb_box *box)
 		n_events = events_open(box, events);
 	for (size_t i = 0; i < n_events; i++)
 		arguments[n++] = events[i];
-	for (size_t i = 0, watched = 0; box->init >= 0 && i < box->plan.n_steps && watched < WATCHED_MAX; i++)
-		if (box->plan.steps[i].flags & NSB_STEP_RENEW) {
-			arguments[n++] = (char *)nsb_plan_watched(&box->plan.steps[i]);
-			watched++;
-		}
+	if (r == 0 && box->init >= 0)
+		n += renew_arguments(box, arguments + n, WATCHED_MAX);
 	arguments[n] = NULL;
 	if (r == 0) {
 		syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
@@ -377,6 +378,9 @@ static int serve(void)
 			       .life = { -1, -1 },
 			       .init = -1,
 			       .status = { -1, -1 },
+			       .tree = -1,
+			       .upper = -1,
+			       .upper_lock = -1,
 			       .host_root = -1,
 			       .root = -1 };
 	int r = decide(&box);

@@ -2,6 +2,7 @@
 /* Nothing is taken on trust: before PID 1 starts, what was planned is compared with what is there. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
@@ -38,6 +39,22 @@ static bool covered_later(const nsb_box *box, size_t i)
 	return false;
 }
 
+/* Into a home root may not be allowed to look (FUSE, root_squash): then without looking. */
+static int open_unseen(nsb_box *box, int root, const char *path)
+{
+	const char *name = strrchr(path, '/');
+	char above[PATH_MAX];
+	NSB_CLOSE int parent = -1;
+	int fd;
+
+	snprintf(above, sizeof(above), "%.*s", name == path ? 1 : (int)(name - path), path);
+	parent = nsb_path_open(root, above, NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
+	if (parent < 0)
+		return parent;
+	fd = openat(parent, name + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? nsb_error_set(&box->error, errno, "cannot open %s: %s", path, strerror(errno)) : fd;
+}
+
 static int prove_mounts(nsb_box *box)
 {
 	NSB_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -45,13 +62,16 @@ static int prove_mounts(nsb_box *box)
 	if (root < 0 || nsb_mount_id(root) != box->root_mount || box->root_mount == 0)
 		return nsb_error_set(&box->error, EPERM, "the root of the box is not the planned tree");
 	for (size_t i = 0; i < box->n_mounts; i++) {
+		nsb_error error = { 0 };
 		NSB_CLOSE int fd = -1;
 
 		if (covered_later(box, i))
 			continue;
-		fd = nsb_path_open(root, box->mounts[i].dst, 0, NULL, NULL, &box->error);
+		fd = nsb_path_open(root, box->mounts[i].dst, 0, NULL, NULL, &error);
+		if (fd == -EACCES)
+			fd = open_unseen(box, root, box->mounts[i].dst);
 		if (fd < 0)
-			return fd;
+			return nsb_error_set(&box->error, fd, "%s", error.words);
 		if (nsb_mount_id(fd) != box->mounts[i].id)
 			return nsb_error_set(&box->error, EPERM, "%s in the box is not what was mounted there",
 					     box->mounts[i].dst);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,10 +17,13 @@
 #include "common/fd-util.h"
 #include "common/path-util.h"
 #include "common/registry.h"
+#include "common/string-util.h"
 #include "helper/inside.h"
+#include "helper/monitor-watch.h"
 #include "helper/mounts.h"
+#include "helper/renew-masks.h"
 
-#define SOURCES_MAX 16
+#define SOURCES_MAX 32
 #define PATIENCE    5000 /* ms */
 
 /* What one step would bind now. Cloned on the host, because in the box's mount namespace nothing of it can be. */
@@ -33,6 +37,61 @@ typedef struct source {
 
 static source sources[SOURCES_MAX]; /* until the process ends, which closes them */
 static size_t n_sources;
+
+/* ---- told to the monitor ---- */
+
+/* Where on the host the tree is in which the box's own files are bound to places; NULL where nobody outside can change it:
+ * a curated root, an image, an overlay. */
+static const char *tree_path(const nsb_box *box)
+{
+	if (box->plan.root_kind == NSB_ROOT_HOST)
+		return "";
+	return box->plan.root_kind == NSB_ROOT_TREE && box->plan.n_layers == 0 && !box->tree_is_image ? box->plan.root
+												      : NULL;
+}
+
+/* The paths that the steps with NSB_STEP_RENEW depend on: of the masks, or of all others. */
+static size_t add_paths(const nsb_box *box, bool masks, char **arguments, size_t n, size_t max)
+{
+	for (size_t i = 0; i < box->plan.n_steps && n < max; i++) {
+		const nsb_step *step = &box->plan.steps[i];
+		bool mask = step->op == NSB_OP_MASK;
+		const char *tree = mask || (step->flags & NSB_STEP_SOURCE_IN_BOX) ? tree_path(box) : "";
+
+		if (!(step->flags & NSB_STEP_RENEW) || mask != masks || tree == NULL)
+			continue;
+		arguments[n] = nsb_format("%s%s", tree, mask ? step->dst : nsb_plan_watched(step));
+		n += arguments[n] != NULL;
+	}
+	return n;
+}
+
+static bool has_masks(const nsb_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (plan->steps[i].op == NSB_OP_MASK && (plan->steps[i].flags & NSB_STEP_RENEW))
+			return true;
+	return false;
+}
+
+size_t renew_arguments(const nsb_box *box, char **arguments, size_t max)
+{
+	bool masks = has_masks(&box->plan);
+	size_t n = add_paths(box, false, arguments, 0, max - 1);
+	char path[32];
+	int file;
+
+	/* what is hidden is to stay hidden */
+	if (!masks && box->settings.account_files != NSB_ACCOUNT_FILES_MINIMAL)
+		return n;
+	/* one that is gone for a while and made again tells of itself only to who looks: as many as there is room for */
+	n = add_paths(box, true, arguments, n, max - 1);
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)box->init_pid);
+	file = open(path, O_RDONLY);
+	if (file >= 0)
+		arguments[n] = nsb_format(NSB_WATCH_MOUNTS ":%d%s", file, masks ? NSB_WATCH_ANY : "");
+	return n + (file >= 0 && arguments[n] != NULL);
+}
 
 /* ---- what the profile has put there ---- */
 
@@ -195,7 +254,7 @@ static int renew(nsb_box *box, source *s)
 		return target;
 	if (fstat(target, &old) < 0 || S_ISDIR(old.st_mode) != S_ISDIR(new.st_mode))
 		return 0; /* a file was a directory before: there is no place for it */
-	return mounts_attach(box, s->dst, s->tree, target);
+	return mounts_attach(box, s->dst, s->tree, target, false);
 }
 
 static int renew_all(nsb_box *box)
@@ -208,7 +267,20 @@ static int renew_all(nsb_box *box)
 		if (one < 0 && r == 0)
 			r = nsb_error_set(&box->error, one, "%s: %s", sources[i].dst, strerror(-one));
 	}
-	return r;
+	return r == 0 ? renew_masks(box) : r;
+}
+
+/* One at a time: two would both find a place bare. Until the process ends. By a file of its own: the directory's lock is for
+ * freezing, which is not to wait for us. */
+static int lock_renewal(int boxes, const char *id)
+{
+	char path[NSB_ID_LENGTH + sizeof("/plan")];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/plan", id);
+	fd = openat(boxes, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : 0;
 }
 
 int renew_box(const char *id)
@@ -216,8 +288,10 @@ int renew_box(const char *id)
 	static nsb_box box = { .socket = -1, .monitor = -1, .init = -1, .root = -1, .host_root = -1 };
 	NSB_CLOSE int boxes = nsb_registry_open(false, NULL);
 	NSB_FREE char *plan = NULL;
-	int r = boxes < 0 ? boxes : nsb_registry_read(boxes, id, &box.entry);
+	int r = boxes < 0 ? boxes : lock_renewal(boxes, id);
 
+	if (r == 0)
+		r = nsb_registry_read(boxes, id, &box.entry);
 	if (r == 0 && strcmp(box.entry.state, NSB_STATE_READY) != 0)
 		return 0;
 	if (r == 0)
@@ -229,6 +303,8 @@ int renew_box(const char *id)
 	box.init_pid = box.entry.init.pid;
 	if (r >= 0)
 		r = find_sources(&box, plan);
+	if (r >= 0)
+		r = renew_masks_find(plan);
 	if (r >= 0)
 		r = inside_run(&box, renew_all, PATIENCE);
 	if (r < 0)

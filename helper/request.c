@@ -130,6 +130,7 @@ void request_session_done(nsb_session *session)
 	free(session->tty);
 	free(session->rhost);
 	free(session->krb5ccname);
+	free(session->gecos);
 	free(session->home);
 	free(session->shell);
 	for (size_t i = 0; i < session->n_groups; i++)

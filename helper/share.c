@@ -256,7 +256,7 @@ static int newest_first(const void *a, const void *b)
 	return one.tv_nsec > other.tv_nsec ? -1 : one.tv_nsec < other.tv_nsec;
 }
 
-/* A box that does not answer costs all logins of the user PATIENCE, since the lock is held meanwhile. Whoever waited for it
+/* 1: joined, or could be; 0: there is none. A box that does not answer costs all logins of the user PATIENCE, since the lock is held meanwhile. Whoever waited for it
  * first has made another one, so that one is asked first. */
 static int search(nsb_box *box, int boxes, bool join)
 {
@@ -282,24 +282,40 @@ static int search(nsb_box *box, int boxes, bool join)
 				     strerror(-r));
 	if (r == 0 && changed[0] != '\0' && box->plan.on_change == NSB_ON_CHANGE_REFUSE)
 		return refuse(box, changed);
-	return 0;
+	return r;
+}
+
+bool share_joinable(nsb_box *box)
+{
+	nsb_error before = box->error;
+	bool forbidden = box->forbidden;
+	NSB_CLOSE int boxes = nsb_registry_open(false, NULL);
+	int r = boxes < 0 ? boxes : search(box, boxes, false);
+
+	box->error = before;
+	box->forbidden = forbidden;
+	return r > 0;
 }
 
 int share_check(nsb_box *box)
 {
 	NSB_CLOSE int boxes = -1;
+	int r;
 
 	if (!box->plan.share || box->plan.on_change != NSB_ON_CHANGE_REFUSE)
 		return 0;
 	boxes = nsb_registry_open(false, NULL);
-	return boxes == -ENOENT ? 0 : boxes < 0 ? boxes : search(box, boxes, false);
+	r = boxes == -ENOENT ? 0 : boxes < 0 ? boxes : search(box, boxes, false);
+	return r < 0 ? r : 0;
 }
 
 int share_find(nsb_box *box)
 {
 	int r = host_lock_user(box);
 
-	return r < 0 ? r : search(box, box->boxes, true);
+	if (r == 0)
+		r = search(box, box->boxes, true);
+	return r < 0 ? r : 0;
 }
 
 int share_hand_over(nsb_box *box)

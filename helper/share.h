@@ -21,6 +21,9 @@ int share_address(const char *id, struct sockaddr_un *ret);
  * (on_change = refuse). Without locks; nothing is asked of a monitor. */
 int share_check(nsb_box *box);
 
+/* Whether there is a box that this login would join, as far as the registry tells. */
+bool share_joinable(nsb_box *box);
+
 /* With the user's lock held: looks for a box to join. If there is one: box->joining, and entry, plan, monitor, init and
  * the files of its control groups are that box's. 0 also if there is none; errors as above. */
 int share_find(nsb_box *box);

@@ -42,14 +42,25 @@ int namespaces_domainname(nsb_box *box, const nsb_step *step);
 int namespaces_loopback(nsb_box *box, const nsb_step *step);
 
 /* mounts.c */
-int mounts_root(nsb_box *box, const nsb_step *step);
 int mounts_detach(nsb_box *box, const nsb_step *step);
 int mounts_detach_kernel(nsb_box *box, const nsb_step *step);
 int mounts_mount(nsb_box *box, const nsb_step *step); /* also the fresh /proc */
 int mounts_bind(nsb_box *box, const nsb_step *step);
 int mounts_bind_link_target(nsb_box *box, const nsb_step *step);
 int mounts_mask(nsb_box *box, const nsb_step *step);
-int mounts_pivot(nsb_box *box, const nsb_step *step);
+
+/* root.c */
+int root_tree(nsb_box *box, const nsb_step *step);
+int root_tmpfs(nsb_box *box, const nsb_step *step);
+int root_layer(nsb_box *box, const nsb_step *step);
+int root_overlay(nsb_box *box, const nsb_step *step);
+int root_alias(nsb_box *box, const nsb_step *step);
+int root_seal(nsb_box *box, const nsb_step *step);
+int root_pivot(nsb_box *box, const nsb_step *step);
+
+/* upper.c */
+int upper_prepare(nsb_box *box, const nsb_step *step);
+void upper_undo(nsb_box *box, const nsb_step *step);
 
 /* files.c: below the new root, on file systems that this box mounted */
 int files_mkdir(nsb_box *box, const nsb_step *step);
@@ -59,6 +70,21 @@ int files_hosts(nsb_box *box, const nsb_step *step);
 int files_symlink(nsb_box *box, const nsb_step *step);
 int files_node(nsb_box *box, const nsb_step *step);
 int files_credentials(nsb_box *box, const nsb_step *step);
+
+/* not a step: the new, empty file at the step's dst, with that mode and owner; the caller closes *ret */
+int files_create(nsb_box *box, const nsb_step *step, mode_t mode, uid_t uid, gid_t gid, int *ret);
+
+/* account-files.c */
+int account_files_check(nsb_box *box); /* no step: whether what these read can be read, before anything is done */
+int account_files_lines(nsb_box *box, const nsb_step *step);
+int account_files_names(nsb_box *box, const nsb_step *step);
+/* home.c */
+int home_tmpfs(nsb_box *box, const nsb_step *step);
+int home_overlay(nsb_box *box, const nsb_step *step);
+int home_none(nsb_box *box, const nsb_step *step);
+
+/* devices.c */
+int devices_bind(nsb_box *box, const nsb_step *step);
 
 /* prove.c */
 int prove_box(nsb_box *box, const nsb_step *step);

@@ -22,7 +22,7 @@
 #include "common/profile.h"
 #include "common/string-util.h"
 
-#define CASES_MAX 64
+#define CASES_MAX 128
 #define GROUPS_MAX 8
 
 static const char *directory(void)
@@ -98,7 +98,7 @@ static void set_fact(facts *f, const char *key, char *value)
 		char **field;
 	} texts[] = {
 		{ "user", &f->session.user },	{ "service", &f->session.service },	  { "tty", &f->session.tty },
-		{ "rhost", &f->session.rhost }, { "krb5ccname", &f->session.krb5ccname }, { "home", &f->session.home },
+		{ "rhost", &f->session.rhost }, { "krb5ccname", &f->session.krb5ccname }, { "home", &f->session.home },	  { "gecos", &f->session.gecos },
 		{ "shell", &f->session.shell }, { "host_name", &f->session.host_name },
 	};
 
@@ -158,7 +158,7 @@ static void print_plan(FILE *out, const nsb_plan *plan)
 		if (plan->namespaces & (uint64_t)nsb_namespaces[i].flag)
 			fprintf(out, " %s", nsb_namespaces[i].key);
 	fprintf(out, "\nroot %s%s\nterminal %s\nhostname %s\nstop_timeout %lld\n%s", plan->root,
-		plan->root_is_host ? " (host)" : "", plan->terminal != NULL ? plan->terminal : "-", plan->hostname,
+		plan->root_kind == NSB_ROOT_HOST ? " (host)" : "", plan->terminal != NULL ? plan->terminal : "-", plan->hostname,
 		(long long)plan->stop_timeout, plan->record ? "record\n" : "");
 	if (plan->share)
 		fprintf(out, "share: terminals %s, linger %lld\n", plan->terminals,

@@ -23,6 +23,7 @@ static nsb_group groups[] = {
 static const nsb_session alice = { .user = TEXT("DOM\\al ice"),
 				   .uid = 2001,
 				   .gid = 3001,
+				   .gecos = TEXT("Alice, Room 7: or 8"),
 				   .home = TEXT("/home/al ice"),
 				   .shell = TEXT("/bin/bash"),
 				   .groups = groups,
@@ -36,10 +37,11 @@ static void there_and_back(void **state)
 
 	(void)state;
 	assert_non_null(list);
-	assert_int_equal(n, 9);
+	assert_int_equal(n, 10);
 	assert_string_equal(list[0], alice.user);
 	assert_int_equal(account_unpack(&got, list, n), 0);
 	assert_true(got.uid == 2001 && got.gid == 3001 && got.n_groups == 4);
+	assert_string_equal(got.gecos, alice.gecos);
 	assert_string_equal(got.home, alice.home);
 	assert_string_equal(got.shell, alice.shell);
 	for (size_t i = 0; i < 4; i++) {
@@ -66,7 +68,7 @@ static void too_long(void **state)
 	for (size_t i = 0; i < NSB_LIST_MAX; i++)
 		many[i] = (nsb_group){ (gid_t)i, TEXT("group") };
 	session.groups = many;
-	session.n_groups = NSB_LIST_MAX - 5;
+	session.n_groups = NSB_LIST_MAX - 6;
 	list = account_pack(&session, &n);
 	assert_non_null(list);
 	assert_int_equal(n, NSB_LIST_MAX);
@@ -94,9 +96,9 @@ static void malformed(void **state)
 		{ 1, "" },	{ 1, "-1" },	     { 1, "2001x" },
 		{ 1, " 2001" }, { 1, "4294967295" }, { 1, "99999999999999999999" },
 		{ 2, "" },	{ 2, "x" },	     { 2, "4294967296" },
-		{ 4, "" },	{ 5, "" },	     { 5, "staff" },
-		{ 5, "7 " },	{ 5, "7x" },	     { 5, "-7 staff" },
-		{ 8, "+7" },
+		{ 4, "" },	{ 6, "" },	     { 6, "staff" },
+		{ 6, "7 " },	{ 6, "7x" },	     { 6, "-7 staff" },
+		{ 9, "+7" },	{ 5, "" },	     { 5, "3001 staff" },
 	};
 	size_t n;
 	char **list = account_pack(&alice, &n);
@@ -115,8 +117,8 @@ static void malformed(void **state)
 	for (size_t length = 1; length < n; length++) {
 		nsb_session got = { 0 };
 
-		/* five strings are an account without a group, which there is not */
-		assert_int_equal(account_unpack(&got, list, length), length <= 5 ? -EINVAL : 0);
+		/* six strings are an account without a group, which there is not */
+		assert_int_equal(account_unpack(&got, list, length), length <= 6 ? -EINVAL : 0);
 		request_session_done(&got);
 	}
 	nsb_list_free(list, n);

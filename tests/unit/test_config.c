@@ -16,7 +16,7 @@
 #include "tests/unit/alloc-fail.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define P "[profile p]\nusers = a\n" /* the line after it is line 3 */
+#define P	     "[profile p]\nusers = a\n" /* the line after it is line 3 */
 
 typedef struct fault {
 	const char *text, *line; /* the only problem of the text, in file "x" */
@@ -238,6 +238,28 @@ static void values_of_lists(void **state)
 		{ P "mask = a", "x:3: mask: \"a\" is not an absolute path: it must begin with \"/\" or \"%h\"" },
 		{ P "mask = /sys", "x:3: mask: the target \"/sys\" is made by the box itself and cannot be replaced" },
 		{ P "mask = /a%", "x:3: mask: \"/a%\" ends with a lone \"%\": write \"%%\" for a percent sign" },
+		{ P "bind = /a:/proc/self/status",
+		  "x:3: bind: /proc/self/status belongs to a process: only files of /proc that "
+		  "tell of the machine can be targets" },
+		{ P "bind_ro = /a:/proc//12",
+		  "x:3: bind_ro: /proc/12 belongs to a process: only files of /proc that tell of the "
+		  "machine can be targets" },
+		{ P "bind = /a:/proc/sys/x",
+		  "x:3: bind: /proc/sys/x is closed in every box: /proc/sys cannot be opened again" },
+		{ P "mask = /proc/self",
+		  "x:3: mask: /proc/self belongs to a process: only files of /proc that tell of the machine "
+		  "can be targets" },
+		{ P "tmpfs = //proc//driver:size=1m",
+		  "x:3: tmpfs: /proc/driver is below /proc, where no directory can be made empty" },
+		{ P "dev = fuse",
+		  "x:3: dev: \"fuse\" is not the plain path of a device, like /dev/fuse or /dev/nvidia*" },
+		{ P "dev = /dev",
+		  "x:3: dev: \"/dev\" is not the plain path of a device, like /dev/fuse or /dev/nvidia*" },
+		{ P "dev = /dev/../sda",
+		  "x:3: dev: \"/dev/../sda\" is not the plain path of a device, like /dev/fuse or /dev/nvidia*" },
+		{ P "dev = /dev/%u", "x:3: dev: \"/dev/%u\" has one of % : \\ in it, as no device's name may" },
+		{ P "dev = /dev/pts/3", "x:3: dev: \"/dev/pts/3\" is made by the box itself and cannot be added" },
+		{ P "dev = /dev/sda /dev/tty", "x:3: dev: \"/dev/tty\" is made by the box itself and cannot be added" },
 		{ P "tmpfs = a", "x:3: tmpfs: \"a\" is not an absolute path: it must begin with \"/\" or \"%h\"" },
 		{ P "tmpfs = /proc:size=1m",
 		  "x:3: tmpfs: the target \"/proc\" is made by the box itself and cannot be replaced" },
@@ -277,6 +299,9 @@ static void values_of_others(void **state)
 		{ P "devpts = auto host",
 		  "x:3: devpts: one value is allowed, \"host\" is too much (a value with blanks needs quotes)" },
 		{ P "devpts = auto \"host", "x:3: devpts: the quote in \"\"host\" is not closed" },
+		{ P "home = private", "x:3: home: \"private\" is not one of bind, tmpfs, overlay, none" },
+		{ P "sys = rw", "x:3: sys: \"rw\" is not one of ro, none" },
+		{ P "proc_subset = none", "x:3: proc_subset: \"none\" is not one of all, pid" },
 		{ P "private_tmp = yes", "x:3: private_tmp: \"yes\" is not one of session, no" },
 		{ P "network = veth", "x:3: network: \"veth\" is not one of loopback, host" },
 		{ P "network = Host", "x:3: network: \"Host\" is not one of loopback, host" },
@@ -285,8 +310,7 @@ static void values_of_others(void **state)
 		{ P "linger = for ever",
 		  "x:3: linger: \"for ever\" is no duration like 2s, 500ms or \"1min 30s\", nor \"infinity\", nor "
 		  "\"no\", nor \"yes\"" },
-		{ P "linger = 400d",
-		  "x:3: linger: \"400d\" is too long: at most 366d are allowed, or \"infinity\"" },
+		{ P "linger = 400d", "x:3: linger: \"400d\" is too long: at most 366d are allowed, or \"infinity\"" },
 		{ P "stop_timeout = soon",
 		  "x:3: stop_timeout: \"soon\" is no duration like 2s, 500ms or \"1min 30s\"" },
 		{ P "stop_timeout = 5 parsecs",
@@ -328,7 +352,18 @@ static void values_of_others(void **state)
 		  "no root and no /proc of its own, hence no box" },
 		{ P "namespaces = \"mount", "x:3: namespaces: the quote in \"\"mount\" is not closed" },
 		{ P "namespaces =", "x:3: namespaces: the value is missing" },
-		{ P "root = srv", "x:3: root: \"srv\" is neither \"host\" nor an absolute path" },
+		{ P "root = srv", "x:3: root: \"srv\" is neither \"host\" nor \"curated\" nor an absolute path" },
+		{ P "root = Curated",
+		  "x:3: root: \"Curated\" is neither \"host\" nor \"curated\" nor an absolute path" },
+		{ P "root = /srv/a:/srv/b", "x:3: root: \"/srv/a:/srv/b\" has a \":\" in it: write one path" },
+		{ P "overlay = yes", "x:3: overlay: \"yes\" is neither \"no\" nor \"ephemeral\" nor an absolute path" },
+		{ P "overlay = /", "x:3: overlay: \"/\" is the host's own root: write a directory of its own" },
+		{ P "overlay = /var/../x", "x:3: overlay: \"/var/../x\" has a \"..\" in it: write the path without" },
+		{ P "layers = /a:b", "x:3: layers: \"b\" is not an absolute path: it must begin with \"/\" or \"%h\"" },
+		{ P "layers = /a:", "x:3: layers: \"\" is not an absolute path: it must begin with \"/\" or \"%h\"" },
+		{ P "layers = /a:/", "x:3: layers: \"/a:/\" names the host's own root as a layer" },
+		{ P "layers = /a:/b/../c", "x:3: layers: \"/b/../c\" has a \"..\" in it: write the path without" },
+		{ P "root_readonly = maybe", "x:3: root_readonly: \"maybe\" is neither \"yes\" nor \"no\"" },
 		{ P "root = /srv/../etc", "x:3: root: \"/srv/../etc\" has a \"..\" in it: write the path without" },
 		{ P "root = //", "x:3: root: \"//\" is the host's own root: write \"host\"" },
 		{ P "root = /%y",
@@ -426,6 +461,13 @@ static void good_values(void **state)
 		"tmpfs = /a /c:size=64m,mode=1777,nr_inodes=10K,noexec %h/tmp:mode=700",
 		"mask = /sys/x /procx %h/x /srv/%u",
 		"root = /srv/root-%g",
+		"root = curated",
+		"overlay = ephemeral",
+		"overlay = /var/lib/nsbox/%u",
+		"overlay_size = 1G",
+		"overlay_size = 12%",
+		"layers = /a:/b/%g:/c /d",
+		"root_readonly = yes",
 		"root = %h",
 		"cgroup_parent = user.slice/nsbox",
 		"namespaces = pid mount",

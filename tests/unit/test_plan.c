@@ -44,11 +44,17 @@ static const char *const profiles[] = {
 	"network = host\nnamespaces = mount pid\nprivate_tmp = no\ndevpts = host\n",
 	("root = /srv/root\nhostname = b-%u\ndomainname = d\ntmpfs = /a:noexec,size=1m /b\nbind = /c /d:/e\n"
 	 "bind_ro = /f\nbind_optional = /g\nmask = /h /i\n"),
+	"root = /srv/root\naccount_files = host\n",
+	"account_files = minimal\n",
 	"hostname = other\npids_max = infinity\nbind = /srv/%u/%U/%g/%G/%i:%h/x\n",
 	("sessions_max = 3\nruntime_max = 1h\ncgroup_parent = a/b\nmemory_max = 12.5%\nmemory_high = 1G\nswap_max = 0\n"
 	 "cpu_max = 150%\ncpu_weight = 7\ncpuset = 0-1\nio_weight = 9\nio_max = /dev/sda rbps=1\n"
 	 "io_max = /dev/sdb wiops=2\nuser_pids_max = 9\nuser_memory_max = 1%\nuser_cpu_max = 50%\n"
 	 "limits_optional = yes\n"),
+	"home = tmpfs\nhome_size = 1G\ndev = /dev/fuse /dev/x*\nbind = /c:/proc/stat\nmask = /proc/version\ntmp_size = "
+	"20%\n",
+	"root = /srv/root\nhome = overlay\nsys = none\nproc_subset = pid\n",
+	"home = none\nshm_size = 64M\nrun_size = 5%\n",
 };
 #define N_PROFILES (sizeof(profiles) / sizeof(profiles[0]))
 
@@ -115,9 +121,10 @@ static char *text_of(const nsb_plan *plan)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	fprintf(out, "%llx %d %s %s %s %lld %lld %s %d\n", (unsigned long long)plan->namespaces, plan->root_is_host,
-		plan->terminal != NULL ? plan->terminal : "-", plan->root, plan->cgroup_parent, (long long)plan->runtime_max,
-		(long long)plan->stop_timeout, plan->hostname, plan->record);
+	fprintf(out, "%llx %d %s %s %s %lld %lld %s %d\n", (unsigned long long)plan->namespaces,
+		plan->root_kind == NSB_ROOT_HOST, plan->terminal != NULL ? plan->terminal : "-", plan->root,
+		plan->cgroup_parent, (long long)plan->runtime_max, (long long)plan->stop_timeout, plan->hostname,
+		plan->record);
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		char *step = nsb_plan_step_text(&plan->steps[i]);
 
@@ -181,9 +188,9 @@ static size_t first(const nsb_plan *plan, nsb_op op)
 /* The frame of every plan: what must be there once, and in which order. */
 static void check_frame(const nsb_session *session, const nsb_settings *settings, const nsb_plan *plan)
 {
-	static const nsb_op order[] = { NSB_OP_REGISTER, NSB_OP_CGROUP, NSB_OP_SPAWN, NSB_OP_ASSERT, NSB_OP_CGROUP_ENTER,
-					NSB_OP_ROOT,	 NSB_OP_PROC,	NSB_OP_PIVOT, NSB_OP_PROVE,  NSB_OP_INIT,
-					NSB_OP_PUBLISH };
+	static const nsb_op order[] = { NSB_OP_REGISTER,     NSB_OP_CGROUP, NSB_OP_SPAWN,  NSB_OP_ASSERT,
+					NSB_OP_CGROUP_ENTER, NSB_OP_ROOT,   NSB_OP_PROC,   NSB_OP_PIVOT,
+					NSB_OP_PROVE,	     NSB_OP_INIT,   NSB_OP_PUBLISH };
 
 	(void)session;
 	(void)settings;
@@ -228,7 +235,8 @@ static void check_limit_steps(const nsb_session *session, const nsb_settings *se
 		assert_true(limit >= before);
 		before = limit;
 		if (limit->user)
-			assert_true(name != NULL && strncmp(step->dst, cgroup->dst, (size_t)(name - cgroup->dst)) == 0 &&
+			assert_true(name != NULL &&
+				    strncmp(step->dst, cgroup->dst, (size_t)(name - cgroup->dst)) == 0 &&
 				    strlen(step->dst) == (size_t)(name - cgroup->dst));
 		else
 			assert_string_equal(step->dst, cgroup->dst);
@@ -269,8 +277,9 @@ static void user_group(void **state)
 
 static bool is_path(const char *path)
 {
-	return path[0] == '/' && strstr(path, "//") == NULL && strstr(path, "/../") == NULL && strstr(path, "/./") == NULL &&
-	       strchr(path, '%') == NULL && (path[1] == '\0' || path[strlen(path) - 1] != '/');
+	return path[0] == '/' && strstr(path, "//") == NULL && strstr(path, "/../") == NULL &&
+	       strstr(path, "/./") == NULL && strchr(path, '%') == NULL &&
+	       (path[1] == '\0' || path[strlen(path) - 1] != '/');
 }
 
 /* Every path is normal and without specifiers, every step has its reason. */
@@ -399,13 +408,17 @@ static void terminals(void **state)
 /* One line of text each, whatever the step holds. */
 static void step_text(void **state)
 {
-	nsb_step step = { .op = NSB_OP_FILE, .stage = NSB_STAGE_BUILD, .dst = (char *)"/a", .data = (char *)"x\n\"\\\x01\x7f\xc3" };
+	nsb_step step = {
+		.op = NSB_OP_FILE, .stage = NSB_STAGE_BUILD, .dst = (char *)"/a", .data = (char *)"x\n\"\\\x01\x7f\xc3"
+	};
 	char *text = nsb_plan_step_text(&step);
 
 	(void)state;
 	assert_string_equal(text, "build    file             /a \"x\\n\\x22\\x5c\\x01\\x7f\xc3\"");
 	free(text);
-	step = (nsb_step){ .op = NSB_OP_BIND, .stage = NSB_STAGE_BUILD, .src = (char *)"/a\nfake", .dst = (char *)"/b\x1b[2J" };
+	step = (nsb_step){
+		.op = NSB_OP_BIND, .stage = NSB_STAGE_BUILD, .src = (char *)"/a\nfake", .dst = (char *)"/b\x1b[2J"
+	};
 	text = nsb_plan_step_text(&step);
 	assert_null(strchr(text, '\n'));
 	assert_null(strchr(text, '\x1b'));
@@ -448,9 +461,10 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pure),	  cmocka_unit_test(frame),     cmocka_unit_test(limit_steps), cmocka_unit_test(user_group),
-		cmocka_unit_test(steps),  cmocka_unit_test(environment),
-		cmocka_unit_test(owners), cmocka_unit_test(terminals), cmocka_unit_test(step_text), cmocka_unit_test(no_memory),
+		cmocka_unit_test(pure),	      cmocka_unit_test(frame),	   cmocka_unit_test(limit_steps),
+		cmocka_unit_test(user_group), cmocka_unit_test(steps),	   cmocka_unit_test(environment),
+		cmocka_unit_test(owners),     cmocka_unit_test(terminals), cmocka_unit_test(step_text),
+		cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,12 +11,14 @@
 #include <cmocka.h>
 
 #include "common/config-keys.h"
+#include "common/curated-view.h"
 #include "common/default-view.h"
 #include "common/error.h"
 #include "common/expand.h"
 #include "common/limit-table.h"
 #include "common/namespace-table.h"
 #include "common/service-table.h"
+#include "helper/monitor-watch.h"
 
 static void namespaces(void **state)
 {
@@ -37,7 +39,8 @@ static void namespaces(void **state)
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", row->proc);
 		assert_int_equal(stat(path, &st), 0);
 	}
-	assert_int_equal(all, CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP);
+	assert_int_equal(all,
+			 CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP);
 	assert_null(nsb_namespace_by_key("user"));
 	assert_null(nsb_namespace_by_key(""));
 	assert_null(nsb_namespace_by_key("UTS"));
@@ -78,6 +81,21 @@ static void check_text(const char *text)
 		assert_int_equal(nsb_expand_check(text, NULL), 0);
 }
 
+/* "@KEY" in the options stands for a size */
+static void check_size(const char *data)
+{
+	const char *at = data != NULL ? strchr(data, '@') : NULL;
+	char name[32] = "";
+
+	if (at == NULL)
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(at + 1, ","), at + 1);
+	assert_non_null(nsb_key_find(name));
+	assert_int_equal(nsb_key_find(name)->type, NSB_KEY_SIZE);
+	assert_true(nsb_key_find(name)->whole);
+	assert_null(strchr(at + 1, '@'));
+}
+
 static void check_rows(const nsb_view_row *rows, size_t n)
 {
 	assert_true(n > 0);
@@ -90,9 +108,12 @@ static void check_rows(const nsb_view_row *rows, size_t n)
 		check_text(row->src);
 		check_text(row->dst);
 		check_text(row->data);
+		check_size(row->data);
 		/* two terms that exclude each other would make a row that never applies */
 		assert_false((row->when & NSB_VIEW_ROOT_HOST) && (row->when & NSB_VIEW_ROOT_DIRECTORY));
 		assert_false((row->when & NSB_VIEW_OWN_TERMINALS) && (row->when & NSB_VIEW_HOST_TERMINALS));
+		assert_false((row->when & NSB_VIEW_SYS) && (row->when & NSB_VIEW_NO_SYS));
+		assert_false((row->when & NSB_VIEW_PROC_ALL) && (row->when & NSB_VIEW_PROC_PID));
 		assert_false((row->when & NSB_VIEW_OWN_IPC) && (row->when & NSB_VIEW_HOST_IPC));
 		if (row->op == NSB_OP_MOUNT || row->op == NSB_OP_BIND)
 			assert_true(row->src != NULL && row->dst != NULL && row->dst[0] == '/');
@@ -108,19 +129,67 @@ static void view(void **state)
 {
 	(void)state;
 	check_rows(nsb_view_before_proc, nsb_n_view_before_proc);
+	check_rows(nsb_view_accounts, nsb_n_view_accounts);
 	check_rows(nsb_view_proc, nsb_n_view_proc);
+	check_rows(nsb_view_proc_closed, nsb_n_view_proc_closed);
+	check_rows(nsb_curated_view, nsb_n_curated_view);
+	check_rows(nsb_curated_view_late, nsb_n_curated_view_late);
+}
+
+/* What is the host's in a curated root is read-only, and no row leads to what is secret there. */
+static void curated_view(void **state)
+{
+	static const char *const secret[] = { "/etc",	  "/etc/shadow", "/etc/gshadow", "/etc/sudoers",
+					      "/etc/ssh", "/etc/ssl",	 "/etc/pam.d",	 "/etc/security",
+					      "/var",	  "/run",	 "/home",	 "/root",
+					      "/" };
+
+	(void)state;
+	for (size_t i = 0; i < nsb_n_curated_view; i++) {
+		const nsb_view_row *row = &nsb_curated_view[i];
+
+		if (row->op != NSB_OP_BIND && row->op != NSB_OP_ALIAS)
+			continue;
+		assert_true(row->flags & NSB_STEP_READ_ONLY);
+		assert_string_equal(row->src, row->dst);
+		for (size_t j = 0; j < sizeof(secret) / sizeof(secret[0]); j++)
+			assert_string_not_equal(row->src, secret[j]);
+	}
+}
+
+/* The monitor has room for all that a box has bound from elsewhere: what it does not look at would stay replaced. */
+static void view_watched(void **state)
+{
+	static const unsigned kinds[] = { NSB_VIEW_NAME_SERVICES | NSB_VIEW_ACCOUNTS_HOST, NSB_VIEW_ACCOUNTS_MINIMAL };
+	const unsigned any = kinds[0] | kinds[1];
+
+	(void)state;
+	for (size_t k = 0; k < 2; k++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < nsb_n_view_before_proc; i++)
+			n += (nsb_view_before_proc[i].flags & NSB_STEP_RENEW) &&
+			     (nsb_view_before_proc[i].when & any & ~kinds[k]) == 0;
+		for (size_t i = 0; i < nsb_n_view_accounts; i++)
+			n += (nsb_view_accounts[i].flags & NSB_STEP_RENEW) && nsb_view_accounts[i].op != NSB_OP_MASK &&
+			     (nsb_view_accounts[i].when & any & ~kinds[k]) == 0;
+		/* of a curated root only what is bound from the host is looked at, so these are not together with the others */
+		assert_true(n > 4 && n <= NSB_WATCH_PATHS);
+	}
 }
 
 /* Below a directory that every user may write (/tmp, /dev/shm) nothing is made after it was mounted. */
 static void view_order(void **state)
 {
-	static const char *const writable[] = { "/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/%U/", "/run/lock/", "/run/screen/" };
+	static const char *const writable[] = { "/tmp/",	 "/var/tmp/",  "/dev/shm/",
+						"/run/user/%U/", "/run/lock/", "/run/screen/" };
 
 	(void)state;
 	for (size_t i = 0; i < nsb_n_view_before_proc; i++)
 		for (size_t j = 0; j < sizeof(writable) / sizeof(writable[0]); j++)
 			if (nsb_view_before_proc[i].dst != NULL)
-				assert_int_not_equal(strncmp(nsb_view_before_proc[i].dst, writable[j], strlen(writable[j])), 0);
+				assert_int_not_equal(
+					strncmp(nsb_view_before_proc[i].dst, writable[j], strlen(writable[j])), 0);
 }
 
 static void operations(void **state)
@@ -249,9 +318,17 @@ static void errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(namespaces), cmocka_unit_test(services), cmocka_unit_test(view),
-		cmocka_unit_test(view_order), cmocka_unit_test(operations), cmocka_unit_test(limits),
-		cmocka_unit_test(every_limit_is_in_the_table), cmocka_unit_test(controllers), cmocka_unit_test(stages),
+		cmocka_unit_test(namespaces),
+		cmocka_unit_test(services),
+		cmocka_unit_test(view),
+		cmocka_unit_test(curated_view),
+		cmocka_unit_test(view_watched),
+		cmocka_unit_test(view_order),
+		cmocka_unit_test(operations),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(every_limit_is_in_the_table),
+		cmocka_unit_test(controllers),
+		cmocka_unit_test(stages),
 		cmocka_unit_test(errors),
 	};
 
