@@ -156,13 +156,23 @@ tmpfs = /opt:size=1m,noexec
 mask = /etc/shadow /root
 private_tmp = no
 devpts = private
+home = {home}
+home_size = 16M
+tmp_size = 5%
+shm_size = 16M
+run_size = 16M
+sys = ro
+proc_subset = all
+dev = /dev/fuse /dev/f*
+bind_ro = /etc/hostname:/proc/loadavg
 pids_max = 100
 """
 
 
-def test_every_key(boxed, baseline):
+@pytest.mark.parametrize("home", ["bind", "tmpfs", "overlay", "none"])
+def test_every_key(boxed, baseline, home):
     """A profile that names every key of the view."""
-    boxed.nsbox(KEYS)
+    boxed.nsbox(KEYS.format(home=home))
     codes, text = app("acct", "open", "run", "close")
     assert codes == {"acct": SUCCESS, "open": SUCCESS, "close": SUCCESS}
     assert " box-of-alice " in text

@@ -18,7 +18,9 @@ SOURCE = "/cache/src"
 BUILD = os.environ["NSBOX_BUILD"]
 LIBEXEC = "/usr/libexec/nsbox"
 BUS = f"{LIBEXEC}/nsbox-bus"
-PROGRAMS = [f"{LIBEXEC}/nsbox-helper", f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor", "/usr/sbin/nsboxctl", BUS]
+UNPACK = f"{LIBEXEC}/nsbox-unpack"
+PROGRAMS = [f"{LIBEXEC}/nsbox-helper", f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor", "/usr/sbin/nsboxctl", BUS,
+            UNPACK]
 UNITS = ["nsbox.service", "nsbox.slice"]
 CONF = "/etc/security/nsbox.conf"
 ENTRY_POINTS = {"pam_sm_acct_mgmt", "pam_sm_open_session", "pam_sm_close_session"}
@@ -93,8 +95,8 @@ def closure(path):
 
 def test_libraries():
     """The module links libpam and libc only, the helper libc and libcap-ng, the resident programs nothing. libsystemd
-    is nsbox-bus's alone."""
-    module, helper, init, monitor, ctl, bus = installed()
+    is nsbox-bus's alone, libarchive nsbox-unpack's."""
+    module, helper, init, monitor, ctl, bus, unpack = installed()
     assert needed(module) == {"libpam.so.0", "libc.so.6"}
     libpam = next(line.split()[2] for line in output("ldd", module).splitlines() if "libpam.so.0" in line)
     assert closure(module) == closure(libpam) | {"libpam.so.0"}
@@ -103,6 +105,7 @@ def test_libraries():
     assert needed(init) == needed(monitor) == set()
     assert needed(ctl) <= {"libcap-ng.so.0", "libc.so.6", "libjson-c.so.5"}
     assert needed(bus) == {"libsystemd.so.0", "libc.so.6"}
+    assert needed(unpack) == {"libarchive.so.13", "libc.so.6"}
 
 
 def interpreter(path):
@@ -133,7 +136,7 @@ def test_hardening():
 
 def test_stack_protector_and_fortify():
     """In the programs that use the C library of the host."""
-    for path in (module_path(), f"{LIBEXEC}/nsbox-helper", BUS, "/usr/sbin/nsboxctl"):
+    for path in (module_path(), f"{LIBEXEC}/nsbox-helper", BUS, UNPACK, "/usr/sbin/nsboxctl"):
         symbols = output("nm", "-D", path)
         assert "__stack_chk_fail" in symbols, path
         assert re.search(r"__\w+_chk@", symbols), path
@@ -163,6 +166,7 @@ def expected_files():
         *(f"/usr/share/man/man{page[-1]}/{page}" for page in os.listdir(f"{SOURCE}/man")),
         *(f"/usr/share/doc/pam_nsbox/{name}" for name in documents),
         *(f"/usr/share/doc/pam_nsbox/examples/pam.d/{name}" for name in examples),
+        *(f"/usr/share/doc/pam_nsbox{name}" for name in files_below(f"{SOURCE}/conf") if name.startswith("/examples/")),
     }
 
 
@@ -279,6 +283,7 @@ MISSING = [
     ("libpam0g-dev", {}, {"ac_cv_header_security_pam_modules_h": "no"}, []),
     ("libpam0g-dev", {}, {"ac_cv_lib_pam_pam_syslog": "no"}, []),
     ("libsystemd-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=yes"]),
+    ("libarchive-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=no", "--with-libarchive=yes"]),
     ("musl-tools", {}, {"ac_cv_path_MUSL_GCC": ""}, ["--with-static=musl"]),
 ]
 
@@ -291,7 +296,7 @@ def test_configure_names_the_missing_package(package, environment, found, argume
     assert f"apt-get install {package}" in result.err
 
 
-@pytest.mark.parametrize("argument", ["--with-static=dietlibc", "--with-systemd=maybe",
+@pytest.mark.parametrize("argument", ["--with-static=dietlibc", "--with-systemd=maybe", "--with-libarchive=maybe",
                                       "--enable-sanitizers=thread"])
 def test_configure_refuses_unknown_words(argument, tmp_path):
     """A typo must not silently build something else."""
@@ -319,6 +324,18 @@ def test_configure_without_systemd(environment, arguments, words, tmp_path):
     assert re.search(r"^  units of systemd +no$", result.out, re.M)
     plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
     assert "nsbox-helper" in plan and "nsbox-bus" not in plan and "nsbox.service" not in plan
+
+
+@pytest.mark.parametrize("environment, arguments, words", [
+    (NO_LIBSYSTEMD, [], "not built: libarchive was not found   (Debian: libarchive-dev)"),
+    ({}, ["--without-libarchive"], "not built (--with-libarchive=no)"),
+])
+def test_configure_without_libarchive(environment, arguments, words, tmp_path):
+    """Only the unpacking of archives is left out, which the summary says."""
+    result = configure(tmp_path, *arguments, environment=environment, check=True)
+    assert re.search(rf"^  mkroot --from +{re.escape(words)}$", result.out, re.M)
+    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    assert "nsbox-helper" in plan and "nsbox-unpack" not in plan
 
 
 def test_configure_units(tmp_path):

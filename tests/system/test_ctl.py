@@ -70,6 +70,7 @@ def boxed(conf, baseline):
     (("kill", "abc", "--user", "alice"), "the box's id or --user, not both"),
     (("kill", "a", "b"), "too many arguments"),
     (("kill", "--user"), "requires an argument"),
+    (("mkroot",), "the directory is missing"),
 ])
 def test_wrong_usage(words, sentence):
     """Usage and what is wrong on standard error, nothing on standard output, status 2."""
@@ -85,7 +86,7 @@ def test_help(words):
     assert (result.rc, result.err) == (0, "") and result.out.startswith("usage: nsboxctl")
     if words[0] in ("--help", "help"):
         for command in ("check", "explain", "run", "enter", "list", "show", "top", "freeze", "thaw",
-                        "kill", "gc"):
+                        "kill", "gc", "mkroot"):
             assert f"  nsboxctl {command}" in result.out
 
 
@@ -219,12 +220,14 @@ def test_check_warns_of_unknown_names(conf):
 def tree():
     """A directory that does as a root: programs are the host's, bound where a test needs them."""
     path = pathlib.Path("/srv/ctl-root")
-    for name in ("proc", "sys", "dev", "run", "tmp", "var/tmp", "etc", "bin", "home/alice", "root"):
+    for name in ("proc", "sys", "dev", "run", "tmp", "var/tmp", "etc", "bin", "home/alice", "root", "usr/lib/openssh"):
         (path / name).mkdir(parents=True)
     shutil.copy("/bin/busybox", path / "bin/busybox")
     for name in ("sh", "ash", "bash", "cat", "env", "id", "echo", "stat", "sleep"):
         (path / "bin" / name).symlink_to("busybox")
     (path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:2001:2001::/home/alice:/bin/sh\n")
+    for name in ("etc/group", "etc/nsswitch.conf", "usr/lib/openssh/sftp-server"):  # what check misses otherwise
+        (path / name).touch()
     yield path
     shutil.rmtree(path)
 

@@ -87,8 +87,8 @@ def test_examples_of_the_manual_are_good(conf):
     lines = re.findall(r"^\.Dl (.*)", text, re.M)
     sections = [block for block in literals(text) if "[profile" in block]
     assert len(lines) > 8 and len(sections) == 4
-    # linger needs what another line asks for
-    shared = [("linger" in line) * "share = user\n" for line in lines]
+    # what some lines need of another one
+    shared = [("linger" in line) * "share = user\n" + line.startswith("overlay =") * "root = /srv/roots/debian\n" for line in lines]
     alone = [f"[profile students]\nusers =\n[profile x]\n{'' if line.startswith('users') else 'users = alice'}\n"
              f"network = host\n{also}{line}\n" for line, also in zip(lines, shared)]
     if not os.path.exists("/dev/sda"):  # the disk of the examples
@@ -194,6 +194,14 @@ def test_map_of_directories():
                             text=True, check=True).stdout.splitlines()
     there = {name.split("/")[0] for name in listed if "/" in name and not name.startswith(".")}
     assert there - {"m4"} == named
+
+
+def test_table_of_examples():
+    """README has a row for each example, the manual names its directory."""
+    rows = table_after("## Examples")
+    assert {row[0].strip("`") for row in rows} == {f"conf/examples/{name}" for name in os.listdir(SOURCE / "conf/examples")}
+    for name in os.listdir(SOURCE / "conf/examples"):
+        assert re.search(rf"^\.It Pa {name}\b", page("nsbox.conf.5"), re.M), name
 
 
 def test_map_of_a_login():

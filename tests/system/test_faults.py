@@ -24,9 +24,14 @@ bind_ro = /usr:/srv/fault-bind
 bind_optional = /nowhere
 tmpfs = /mnt:size=1M
 mask = /etc/shadow
+account_files = minimal
+home = overlay
+dev = /dev/fuse
+bind_ro = /srv/fault-bind/stat:/proc/stat
 """
 DIRECTORY = f"""{BOXED}root = {ROOT}
 bind_ro = /usr /etc /bin /sbin /lib /lib64
+home = tmpfs
 """
 PROFILES = {"rich": RICH, "directory": DIRECTORY}
 
@@ -34,6 +39,7 @@ PROFILES = {"rich": RICH, "directory": DIRECTORY}
 @pytest.fixture(scope="module", autouse=True)
 def _places():
     os.makedirs("/srv/fault-bind", exist_ok=True)
+    pathlib.Path("/srv/fault-bind/stat").write_text("stat\n")
     for name in ("bin", "dev", "etc", "home", "lib", "lib64", "proc", "run", "sbin", "sys", "tmp", "usr/bin", "var/tmp"):
         os.makedirs(f"{ROOT}/{name}", exist_ok=True)
     # the shell is looked for before anything is mounted
@@ -119,7 +125,10 @@ def test_every_step(profile, baseline):
             assert stage in stages
         assert {"bind", "mount", "mkdir", "file", "symlink", "node"} <= set(operations), operations
         if profile == "rich":
-            assert {"hostname", "domainname", "mask", "hosts", "credentials", "detach"} <= set(operations), operations
+            assert {"hostname", "domainname", "mask", "hosts", "credentials", "detach", "lines", "names"} <= set(operations), operations
+            assert {"home-overlay", "device"} <= set(operations), operations
+        else:
+            assert "home-tmpfs" in operations, operations
 
 
 def test_each_step_leaves_the_host_as_it_was(profile, baseline):

@@ -53,6 +53,38 @@ def mounts(shell):
     return int(shell("wc -l < /proc/self/mountinfo"))
 
 
+def test_what_is_masked_stays_masked(boxed, sshd, baseline):
+    """The host replaces a masked file and a masked directory, and removes and makes them: a mount on them goes with that, and
+    is made again, without being piled up."""
+    file, directory = pathlib.Path("/srv/secret file"), pathlib.Path("/srv/secrets")
+    look = "cat '/srv/secret file'; ls /srv/secrets"
+    try:
+        file.write_text("old\n")
+        directory.mkdir()
+        (directory / "old").write_text("")
+        boxed.nsbox(f"{PROFILE}mask = \"{file}\" {directory} /srv/nothing\n")
+        with sshd.session("alice", "sh") as session:
+            shell = Shell(session)
+            assert shell(look) == ""
+            before = mounts(shell)
+            for number in range(2):
+                replace(file, f"new {number}\n")
+                directory.rename("/srv/secrets.old")
+                directory.mkdir()
+                (directory / "new").write_text("")
+                shutil.rmtree("/srv/secrets.old")
+                host.wait_until(lambda: shell(look) == "", timeout=2, what="masked again")
+                file.unlink()
+                time.sleep(0.2)
+                file.write_text("made\n")
+                host.wait_until(lambda: shell(look) == "", timeout=LOOK + 2, what="masked again")
+            assert mounts(shell) == before
+            assert file.read_text() == "made\n" and os.listdir(directory) == ["new"]
+    finally:
+        file.unlink()
+        shutil.rmtree(directory)
+
+
 def test_what_the_host_replaces_arrives(boxed, sshd, baseline):
     """nscd starts again, resolvconf writes its file anew, passwd is changed, wtmp is rotated: a session that
     was there before sees what is there now, with no more mounts than before."""

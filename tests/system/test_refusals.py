@@ -98,7 +98,7 @@ def test_root_missing(root, conf, app, baseline):
 def test_root_is_a_file(root, conf, app, baseline):
     shutil.rmtree(root)
     root.write_text("")
-    all_refuse(app, rf"{ROOT}.* not a directory \(stage check, ENOTDIR\)")
+    all_refuse(app, rf"{ROOT}.* neither a directory nor an image of squashfs or erofs \(stage check, EINVAL\)")
     root.unlink()
     root.mkdir()
     all_work(conf, app)

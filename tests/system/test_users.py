@@ -438,12 +438,14 @@ def test_user_services(boxed, sshd, baseline):
 
 def test_devices(boxed, sshd, baseline):
     """/dev has no device beside the standard ones, so sshfs, sound cards and GPUs do not work; `bind` puts the node there,
-    but nobody may open it, because every bind is nodev."""
+    but nobody may open it, because every bind is nodev; with the key dev it works."""
     look = "python3 -c 'import os; os.open(\"/dev/fuse\", os.O_RDWR)'"
     assert host.run("runuser", "-u", "alice", "--", "sh", "-c", look).rc == 0
     assert "FileNotFoundError" in sshd.ssh("alice", look).err
     boxed("bind = /dev/fuse\n")
     assert "PermissionError" in sshd.ssh("alice", look).err
+    boxed("dev = /dev/fuse\n")
+    assert sshd.ssh("alice", look).rc == 0
 
 
 def test_user_namespaces(boxed, sshd, baseline):

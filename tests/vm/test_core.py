@@ -26,6 +26,7 @@ QUICK = [
 ]
 ALL = [
     *QUICK,
+    "system/test_roots.py system/test_curated.py system/test_account_files.py",
     "system/test_refusals_cgroup.py",
     "system/test_monitor.py system/test_cron.py system/test_login.py",
     "system/test_host.py",
@@ -36,8 +37,11 @@ ALL = [
     "system/test_old_kernel.py system/test_su.py system/test_sudo.py system/test_users.py system/test_who.py",
     "system/test_attack_kernel.py system/test_attack_life.py",
     "system/test_attack_paths.py",
+    "system/test_attack_roots.py system/test_attack_uppers.py",
+    "system/test_attack_roots_faults.py",
     "system/test_attack_helper.py",
     "system/test_box_view.py",
+    "system/test_home.py system/test_view_keys.py",
     "system/test_ctl.py",
     "system/test_refusals.py",
     "system/test_ssh.py system/test_ssh_forwarding.py",
