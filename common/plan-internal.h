@@ -24,6 +24,9 @@ int plan_expand(planner *p, const char *text, bool as_path, char **ret);
 /* What the root is to be: its kind, its name, its layers. */
 int plan_decide_root(planner *p);
 
+/* Whether what is written to the tree is kept for the next box. */
+bool plan_keeps_writes(const planner *p);
+
 /* The directory that keeps what is written, where there is one: a step of the host's stage. */
 int plan_upper(planner *p);
 

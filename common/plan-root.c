@@ -15,9 +15,9 @@ static bool has_overlay(const planner *p)
 	return p->plan->n_layers > 0;
 }
 
-static bool keeps_writes(const planner *p)
+bool plan_keeps_writes(const planner *p)
 {
-	return p->settings->overlay[0] == '/' || p->settings->overlay[0] == '%';
+	return has_overlay(p) && (p->settings->overlay[0] == '/' || p->settings->overlay[0] == '%');
 }
 
 static int add_layer(planner *p, const char *template)
@@ -127,7 +127,7 @@ int plan_upper(planner *p)
 	NSB_FREE char *upper = NULL;
 	int r;
 
-	if (!has_overlay(p) || !keeps_writes(p))
+	if (!plan_keeps_writes(p))
 		return 0;
 	r = plan_expand(p, p->settings->overlay, true, &upper);
 	if (r == 0 && strcmp(upper, "/") == 0)
@@ -165,7 +165,7 @@ static int plan_overlay(planner *p)
 			p, (nsb_step){ .op = NSB_OP_LAYER,
 				       .src = p->plan->layers[i],
 				       .why = i == 0 ? "the uppermost tree" : "shows where those above have nothing" });
-	if (r == 0 && keeps_writes(p))
+	if (r == 0 && plan_keeps_writes(p))
 		r = plan_expand(p, p->settings->overlay, true, &upper);
 	else if (r == 0 && strcmp(p->settings->overlay, "ephemeral") == 0)
 		r = plan_memory(p, &size);

@@ -100,7 +100,7 @@ int plan_warnings(planner *p)
 		{ true, "root in the box is root on the host's files and kernel: no capability is taken away" },
 		{ p->plan->root_kind == NSB_ROOT_HOST, "files of the host that the user may read are in sight" },
 		{ p->plan->root_kind == NSB_ROOT_CURATED, "the host's /usr and the listed files of /etc are in sight" },
-		{ p->plan->n_layers > 0 && (p->settings->overlay[0] == '/' || p->settings->overlay[0] == '%'),
+		{ plan_keeps_writes(p),
 		  "what root in the box writes to the tree is kept, and root in the next box runs it" },
 		{ p->plan->root_kind == NSB_ROOT_HOST && (p->when & NSB_VIEW_ACCOUNTS_MINIMAL) != 0,
 		  "names of accounts are in sight where files of the host tell them; all of them can be seen when "

@@ -256,8 +256,8 @@ def test_mount_points_in_memory(on_host, baseline):
     """A bind below a home in memory finds a place made for it."""
     os.makedirs("/srv/course", exist_ok=True)
     pathlib.Path("/srv/course/sheet").write_text("sheet\n")
-    on_host("home = tmpfs\nbind = /srv/course:%h/work/course\n")
-    assert sh("cat ~/work/course/sheet") == "sheet\n"
+    on_host("home = tmpfs\nbind = /srv/course:%h/lab/course\n")
+    assert sh("cat ~/lab/course/sheet") == "sheet\n"
     shutil.rmtree("/srv/course")
 
 
