@@ -247,6 +247,17 @@ bool nsb_path_below(const char *path, const char *top)
 	return strncmp(path, top, length) == 0 && (path[length] == '\0' || path[length] == '/');
 }
 
+int nsb_path_of(int fd, char *path)
+{
+	char proc[64];
+	ssize_t n;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	n = readlink(proc, path, PATH_MAX - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? -errno : 0;
+}
+
 unsigned long long nsb_mount_id(int fd)
 {
 	struct statx sx;

@@ -41,6 +41,10 @@ int nsb_path_normalize(const char *path, char *buffer, size_t size);
 /* Whether `path` is `top` or below it; both normalized. */
 bool nsb_path_below(const char *path, const char *top);
 
+/* The path that an open file has now, to `path` (PATH_MAX bytes, "" after an error): where links have led. By /proc/self/fd,
+ * proc_pid_fd(5). 0 or negative errno. */
+int nsb_path_of(int fd, char *path);
+
 /* The unique id of the mount that an open file is on (statx(2) STATX_MNT_ID), 0 if the kernel does not say. */
 unsigned long long nsb_mount_id(int fd);
 

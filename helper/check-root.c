@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -173,13 +172,9 @@ static bool is_shown(const nsb_plan *plan, const char *path)
 static int check_curated_shell(const nsb_plan *plan, int host, const char *shell, nsb_error *error)
 {
 	NSB_CLOSE int fd = nsb_path_open(host, shell, 0, NULL, NULL, NULL);
-	char proc[64], target[PATH_MAX];
-	ssize_t n;
+	char target[PATH_MAX];
 
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	n = fd < 0 ? -1 : readlink(proc, target, sizeof(target) - 1);
-	target[n < 0 ? 0 : n] = '\0';
-	if (!is_shown(plan, shell) || (n > 0 && !is_shown(plan, target)))
+	if (!is_shown(plan, shell) || (fd >= 0 && nsb_path_of(fd, target) == 0 && !is_shown(plan, target)))
 		return nsb_error_set(
 			error, EACCES,
 			"the user's shell %s is not in sight with root = curated: bind_ro its directory or change "

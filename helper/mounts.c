@@ -326,19 +326,15 @@ int mounts_bind(nsb_box *box, const nsb_step *step)
 
 int mounts_open_link_target(nsb_box *box, const nsb_step *step, char *path)
 {
-	char link[64];
 	nsb_error ignored = { 0 };
 	NSB_CLOSE int source = nsb_path_open(box->host_root, step->src, 0, NULL, NULL, &ignored);
-	ssize_t n;
+	int r;
 
 	if (source < 0)
 		return -ENOENT; /* a host without it, or with a link to nowhere */
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", source);
-	n = readlink(link, path, PATH_MAX - 1);
-	if (n < 0)
-		return nsb_error_set(&box->error, errno, "cannot tell where %s leads to: %s", step->src,
-				     strerror(errno));
-	path[n] = '\0';
+	r = nsb_path_of(source, path);
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "cannot tell where %s leads to: %s", step->src, strerror(-r));
 	return nsb_path_below(path, step->dst) ? nsb_steal_fd(&source) : -ENOENT;
 }
 

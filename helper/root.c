@@ -227,15 +227,12 @@ static bool stays_link(const nsb_box *box, const char *path)
 {
 	static const char *const shown[] = { "/usr", "/run" };
 	NSB_CLOSE int fd = nsb_path_open(box->host_root, path, 0, NULL, NULL, NULL);
-	char proc[64], target[PATH_MAX];
+	char target[PATH_MAX];
 	struct stat st;
-	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || S_ISDIR(st.st_mode))
 		return true;
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	n = readlink(proc, target, sizeof(target) - 1);
-	target[n < 0 ? 0 : n] = '\0';
+	(void)nsb_path_of(fd, target);
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
 		if (nsb_path_below(target, shown[i]))
 			return true;
