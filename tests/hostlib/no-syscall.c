@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * no-syscall NAME[,NAME...] COMMAND [ARG...]: runs COMMAND on a kernel that does not have these system calls: each fails
- * with ENOSYS, in COMMAND and in all that it starts.
+ * no-syscall NAME[=ERROR][,NAME...] COMMAND [ARG...]: runs COMMAND on a kernel that does not have these system calls: each
+ * fails with ENOSYS, or with the error that is named, in COMMAND and in all that it starts.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -14,30 +15,62 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define CALL(name) { #name, SYS_##name }
+#define CALL(name)                                                                                                     \
+	{                                                                                                              \
+#name, SYS_##name                                                                                      \
+	}
 #define CALLS_MAX 8
 
 static const struct {
 	const char *name;
 	unsigned number;
 } calls[] = {
-	CALL(clone3),	  CALL(open_tree),  CALL(move_mount),	     CALL(fsopen),     CALL(fsconfig), CALL(fsmount),
-	CALL(mount_setattr), CALL(pidfd_open), CALL(pidfd_send_signal), CALL(close_range), CALL(openat2), CALL(statx),
-	CALL(setns),	  CALL(execveat),   CALL(unshare),	     CALL(pivot_root), CALL(faccessat2), CALL(getrandom),
-	CALL(signalfd4),
+	CALL(clone3),	     CALL(open_tree),  CALL(move_mount),
+	CALL(fsopen),	     CALL(fsconfig),   CALL(fsmount),
+	CALL(mount_setattr), CALL(pidfd_open), CALL(pidfd_send_signal),
+	CALL(close_range),   CALL(openat2),    CALL(statx),
+	CALL(setns),	     CALL(execveat),   CALL(unshare),
+	CALL(pivot_root),    CALL(faccessat2), CALL(getrandom),
+	CALL(signalfd4),     CALL(seccomp),    CALL(keyctl),
 };
 
-static long number_of(const char *name)
+#define ERROR(name)                                                                                                    \
+	{                                                                                                              \
+#name, name                                                                                            \
+	}
+
+static const struct {
+	const char *name;
+	unsigned number;
+} errors[] = {
+	ERROR(ENOSYS), ERROR(EPERM), ERROR(EACCES), ERROR(EDQUOT), ERROR(ENOMEM),
+};
+
+/* A call, and how it fails. */
+typedef struct rule {
+	unsigned number, error;
+} rule;
+
+/* "keyctl" or "keyctl=EPERM". 0; -1: unknown. */
+static int parse(char *word, rule *ret)
 {
+	char *name = strsep(&word, "=");
+
+	*ret = (rule){ 0, word == NULL ? ENOSYS : 0 };
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]) && word != NULL; i++)
+		if (strcmp(errors[i].name, word) == 0)
+			ret->error = errors[i].number;
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		if (strcmp(calls[i].name, name) == 0)
-			return calls[i].number;
+		if (strcmp(calls[i].name, name) == 0) {
+			ret->number = calls[i].number;
+			return ret->error != 0 ? 0 : -1;
+		}
 	return -1;
 }
 
-/* "if the call is N: ENOSYS", once for each, then "allow". A child of another architecture would see other numbers; there
+/* "if the call is N: its error", once for each, then "allow". A child of another architecture would see other numbers; there
  * is none in the tests. */
-static int forbid(const unsigned *numbers, size_t n)
+static int forbid(const rule *rules, size_t n)
 {
 	struct sock_filter code[1 + 2 * CALLS_MAX + 1] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -45,8 +78,8 @@ static int forbid(const unsigned *numbers, size_t n)
 	struct sock_fprog program = { .filter = code };
 
 	for (size_t i = 0; i < n; i++) {
-		code[1 + 2 * i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, numbers[i], 0, 1);
-		code[2 + 2 * i] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
+		code[1 + 2 * i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, rules[i].number, 0, 1);
+		code[2 + 2 * i] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | rules[i].error);
 	}
 	code[1 + 2 * n] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	program.len = (unsigned short)(2 + 2 * n);
@@ -55,24 +88,22 @@ static int forbid(const unsigned *numbers, size_t n)
 
 int main(int argc, char **argv)
 {
-	unsigned numbers[CALLS_MAX];
+	rule rules[CALLS_MAX];
 	size_t n = 0;
 	char *save = NULL;
 
 	if (argc < 3) {
-		fputs("usage: no-syscall NAME[,NAME...] COMMAND [ARG...]\n", stderr);
+		fputs("usage: no-syscall NAME[=ERROR][,NAME...] COMMAND [ARG...]\n", stderr);
 		return 2;
 	}
-	for (const char *name = strtok_r(argv[1], ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
-		long number = number_of(name);
-
-		if (number < 0 || n == CALLS_MAX) {
-			fprintf(stderr, "no-syscall: %s: unknown, or too many\n", name);
+	for (char *word = strtok_r(argv[1], ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
+		if (n == CALLS_MAX || parse(word, &rules[n]) < 0) {
+			fprintf(stderr, "no-syscall: %s: unknown, or too many\n", word);
 			return 2;
 		}
-		numbers[n++] = (unsigned)number;
+		n++;
 	}
-	if (forbid(numbers, n) < 0) {
+	if (forbid(rules, n) < 0) {
 		perror("no-syscall: seccomp");
 		return 2;
 	}
