@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/expand.h"
 #include "common/kernel-target.h"
 #include "common/path-util.h"
+#include "common/settings.h"
+#include "common/string-util.h"
 
 /* Whether `path` is `plain`, whatever the number of its slashes. */
 static bool names_path(const char *path, size_t length, const char *plain)
@@ -235,4 +238,38 @@ int nsb_check_namespace(const char *word, nsb_error *error)
 		return nsb_error_set(error, EINVAL,
 				     "\"net\" does not stand here: the key network decides about that namespace");
 	return 0;
+}
+
+int nsb_parse_subid_pool(const char *word, uint32_t *ret_first, uint32_t *ret_last, nsb_error *error)
+{
+	const char *dash = strchr(word, '-');
+	char first[16] = "";
+	uint64_t from, to;
+
+	if (strcmp(word, "subuid") == 0)
+		return 1;
+	if (dash != NULL && (size_t)(dash - word) < sizeof(first))
+		snprintf(first, sizeof(first), "%.*s", (int)(dash - word), word);
+	/* uid_t of some programs has a sign, and below are the ids of accounts */
+	if (first[0] == '\0' || nsb_parse_u64(first, INT32_MAX, &from) < 0 ||
+	    nsb_parse_u64(dash + 1, INT32_MAX, &to) < 0)
+		return nsb_error_set(error, EINVAL,
+				     "\"%.64s\" is neither \"subuid\" nor FIRST-LAST, two ids from %d to %d", word,
+				     NSB_SUBID_COUNT, INT32_MAX);
+	if (from < NSB_SUBID_COUNT || to < from || to - from + 1 < NSB_SUBID_COUNT)
+		return nsb_error_set(
+			error, EINVAL,
+			"\"%.64s\": a box takes %d ids, none of them below %d: give LAST at least FIRST + %d", word,
+			NSB_SUBID_COUNT, NSB_SUBID_COUNT, NSB_SUBID_COUNT - 1);
+	*ret_first = (uint32_t)from;
+	*ret_last = (uint32_t)to;
+	return 0;
+}
+
+int nsb_check_subid_pool(const char *word, nsb_error *error)
+{
+	uint32_t first, last;
+	int r = nsb_parse_subid_pool(word, &first, &last, error);
+
+	return r < 0 ? r : 0;
 }

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "common/capability-table.h"
 #include "common/config-checks.h"
 #include "common/kernel-target.h"
 #include "common/pattern.h"
@@ -98,6 +99,19 @@ static const nsb_choice_word cgroup_manager_words[] = {
 static const nsb_choice_word network_words[] = {
 	{ "loopback", NSB_NETWORK_LOOPBACK },
 	{ "host", NSB_NETWORK_HOST },
+	{ NULL, 0 },
+};
+
+static const nsb_choice_word seccomp_words[] = {
+	{ "default", NSB_SECCOMP_DEFAULT },
+	{ "strict", NSB_SECCOMP_STRICT },
+	{ "off", NSB_SECCOMP_OFF },
+	{ NULL, 0 },
+};
+
+static const nsb_choice_word user_namespace_words[] = {
+	{ "no", NSB_USER_NAMESPACE_NO },
+	{ "keep-id", NSB_USER_NAMESPACE_KEEP_ID },
 	{ NULL, 0 },
 };
 
@@ -238,6 +252,29 @@ const nsb_key nsb_keys[] = {
 	{ PLACE(network), .type = NSB_KEY_ENUM, .fallback = "loopback", .choices = network_words, .subject = "network",
 	  .summary = "loopback: no network but the box's own lo; host: the host's network.",
 	  .cousin = "PrivateNetwork=" },
+	{ PLACE(capabilities), .type = NSB_KEY_WORDS, .fallback = "default", .check = nsb_check_capability,
+	  .subject = "privilege",
+	  .summary = "What root can do in a box at most: default, all or none, then +cap_NAME and -cap_NAME.",
+	  .cousin = "CapabilityBoundingSet=" },
+	{ PLACE(no_new_privs), .type = NSB_KEY_BOOL, .fallback = "no", .subject = "privilege",
+	  .summary = "Whether programs with set-user-ID or file capabilities (sudo, su, ping) have no effect: yes or no.",
+	  .cousin = "NoNewPrivileges=" },
+	{ PLACE(seccomp), .type = NSB_KEY_ENUM, .fallback = "default", .choices = seccomp_words, .subject = "privilege",
+	  .summary = "Which system calls a box does without: default, strict (more of them), or off (none).",
+	  .cousin = "SystemCallFilter=" },
+	{ PLACE(nested_namespaces), .type = NSB_KEY_BOOL, .fallback = "no", .subject = "privilege",
+	  .summary = "Whether users may make user namespaces in a box (rootless containers, sandboxes of browsers): yes or no.",
+	  .cousin = "RestrictNamespaces=" },
+	{ PLACE(user_namespace), .type = NSB_KEY_ENUM, .fallback = "no", .choices = user_namespace_words,
+	  .subject = "privilege",
+	  .summary = "keep-id: the user keeps its ids, root and everybody else in the box is nobody on the host; or no.",
+	  .cousin = "PrivateUsers=" },
+	{ PLACE(subid_pool), .type = NSB_KEY_ROOT, .fallback = "1879048192-2147483647", .check = nsb_check_subid_pool,
+	  .subject = "privilege",
+	  .summary = "Where keep-id takes the other ids of a box from: FIRST-LAST, used by nobody else; or subuid (/etc/subuid)." },
+	{ PLACE(core), .type = NSB_KEY_BOOL, .fallback = "no", .subject = "privilege",
+	  .summary = "Whether a crash in a box may start the host's handler of core dumps, where there is one: yes or no.",
+	  .cousin = "LimitCORE=" },
 };
 const size_t nsb_n_keys = sizeof(nsb_keys) / sizeof(nsb_keys[0]);
 

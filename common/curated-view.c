@@ -10,7 +10,7 @@
 	}
 #define PROGRAMS(path)                                                                                                 \
 	{                                                                                                              \
-		0, NSB_OP_ALIAS, path, path, NULL, MAYBE | LOOK | NSB_STEP_RECURSIVE, 0, 0, "as on the host: link or tree" \
+		0, NSB_OP_ALIAS, path, path, NULL, MAYBE | LOOK | NSB_STEP_RECURSIVE | NSB_STEP_IDMAP, 0, 0, "as on the host: link or tree" \
 	}
 /* A file or a directory of the host's /etc. None of them holds a secret or says who else may do what. */
 #define SETTINGS(path, reason)                                                                                         \
@@ -45,7 +45,7 @@ const nsb_view_row nsb_curated_view[] = {
 	{ 0, NSB_OP_SYMLINK, NULL, "/var/run", "/run", 0, 0, 0, "standard link" },
 	{ 0, NSB_OP_SYMLINK, NULL, "/var/lock", "/run/lock", 0, 0, 0, "standard link" },
 
-	{ 0, NSB_OP_BIND, "/usr", "/usr", NULL, LOOK | NSB_STEP_RECURSIVE, 0, 0, "programs and libraries of the host" },
+	{ 0, NSB_OP_BIND, "/usr", "/usr", NULL, LOOK | NSB_STEP_RECURSIVE | NSB_STEP_IDMAP, 0, 0, "programs and libraries of the host" },
 	PROGRAMS("/bin"),
 	PROGRAMS("/sbin"),
 	PROGRAMS("/lib"),

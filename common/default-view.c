@@ -5,6 +5,7 @@
 #define OWN_PTS	 NSB_VIEW_OWN_TERMINALS
 #define HOST_PTS NSB_VIEW_HOST_TERMINALS
 #define NAMES	 NSB_VIEW_NAME_SERVICES
+#define NESTED	 NSB_VIEW_NESTED
 
 #define FIXED	NSB_STEP_NO_SYMLINKS
 #define MAYBE	NSB_STEP_OPTIONAL
@@ -101,6 +102,13 @@ const nsb_view_row nsb_view_proc[] = {
 	{ NSB_VIEW_PROC_ALL, NSB_OP_PROC, NULL, "/proc", NULL, FIXED | INERT, 0, 0, "processes of this box only" },
 	{ NSB_VIEW_PROC_PID, NSB_OP_PROC, NULL, "/proc", "subset=pid", FIXED | INERT, 0, 0,
 	  "processes of this box only, and nothing about the kernel" },
+	/* In a user namespace the kernel lets mount /proc only where one is in the mount namespace that nothing is mounted
+	 * in (fs/namespace.c, mount_too_revealing), and in the box's own is. Whether a path leads there does not matter. */
+	{ NESTED, NSB_OP_MKDIR, NULL, "/run/host/nested", NULL, 0, 0700, 0, "covered below" },
+	{ NESTED, NSB_OP_MKDIR, NULL, "/run/host/nested/proc", NULL, 0, 0700, 0, "mount point" },
+	{ NESTED, NSB_OP_MOUNT, "proc", "/run/host/nested/proc", NULL, INERT, 0, 0,
+	  "a /proc without masks: containers in the box may mount theirs then" },
+	{ NESTED, NSB_OP_MASK, NULL, "/run/host/nested", NULL, 0, 0, 0, "and nobody gets at it" },
 };
 const size_t nsb_n_view_proc = sizeof(nsb_view_proc) / sizeof(nsb_view_proc[0]);
 
@@ -119,5 +127,6 @@ const nsb_view_row nsb_view_proc_closed[] = {
 	FROZEN("/proc/irq", "settings of the hardware"),
 	FROZEN("/proc/bus", "settings of the hardware"),
 	FROZEN("/proc/fs", "settings of file systems"),
+	FROZEN("/proc/dynamic_debug", "which messages the kernel writes"),
 };
 const size_t nsb_n_view_proc_closed = sizeof(nsb_view_proc_closed) / sizeof(nsb_view_proc_closed[0]);

@@ -23,6 +23,7 @@ enum nsb_view_condition {
 	NSB_VIEW_NO_SYS = 1 << 13,
 	NSB_VIEW_PROC_ALL = 1 << 14,
 	NSB_VIEW_PROC_PID = 1 << 15, /* processes only */
+	NSB_VIEW_NESTED = 1 << 16,   /* containers may be made in the box */
 };
 
 typedef struct nsb_view_row {

@@ -15,6 +15,7 @@ const nsb_namespace nsb_namespaces[] = {
 	{ CLONE_NEWPID, "pid", "pid", "processes of others are out of sight; all processes end with the box" },
 	{ CLONE_NEWNET, "net", "net", "interfaces, ports and abstract sockets of its own" },
 	{ CLONE_NEWCGROUP, "cgroup", "cgroup", "/proc/self/cgroup does not tell the host's groups" },
+	{ CLONE_NEWUSER, "user", "user", "ids of its own: root in the box is nobody on the host" },
 };
 const size_t nsb_n_namespaces = sizeof(nsb_namespaces) / sizeof(nsb_namespaces[0]);
 

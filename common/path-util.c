@@ -25,6 +25,7 @@ typedef struct walk {
 	char todo[PATH_MAX]; /* what remains, without leading slash */
 	unsigned links;
 	unsigned flags;
+	uid_t other; /* who counts as root as well; 0: nobody */
 } walk;
 
 bool nsb_stat_trusted(const struct stat *st)
@@ -32,6 +33,14 @@ bool nsb_stat_trusted(const struct stat *st)
 	/* the group's bit also where the group is root's: with an ACL it is the mask of what other users may (acl(5))
 	 */
 	return st->st_uid == 0 && (S_ISLNK(st->st_mode) || (st->st_mode & (S_IWGRP | S_IWOTH)) == 0);
+}
+
+/* Who is root in a user namespace is somebody else to us. */
+static bool is_trusted(const walk *w, struct stat st)
+{
+	if (st.st_uid == w->other)
+		st.st_uid = 0;
+	return nsb_stat_trusted(&st);
 }
 
 static void walk_close(walk *w)
@@ -49,7 +58,7 @@ static int walk_restart(walk *w)
 	w->done[0] = '\0';
 	if (fstat(w->root, &st) < 0)
 		return -errno;
-	w->trusted = nsb_stat_trusted(&st);
+	w->trusted = is_trusted(w, st);
 	return 0;
 }
 
@@ -120,7 +129,7 @@ static int walk_link(walk *w, int link, const struct stat *st, const char *name,
 	if (fs.f_type == PROC_SUPER_MAGIC)
 		return nsb_error_set(error, ELOOP, "%s/%s is a link of /proc, which is not followed", w->done, name);
 	/* on FUSE every owner is what the user who mounted it says */
-	if (!w->trusted || st->st_uid != 0 || fs.f_type == FUSE_SUPER_MAGIC)
+	if (!w->trusted || (st->st_uid != 0 && st->st_uid != w->other) || fs.f_type == FUSE_SUPER_MAGIC)
 		return nsb_error_set(error, ELOOP,
 				     "%s/%s is a symbolic link that somebody other than root could have made", w->done,
 				     name);
@@ -140,7 +149,7 @@ static int walk_down(walk *w, const char *name, nsb_error *error)
 		return -errno;
 	if (S_ISLNK(st.st_mode))
 		return walk_link(w, fd, &st, name, error);
-	if ((w->flags & NSB_PATH_TRUSTED) && !nsb_stat_trusted(&st))
+	if ((w->flags & NSB_PATH_TRUSTED) && !is_trusted(w, st))
 		return nsb_error_set(error, EPERM,
 				     "%s/%s can be changed by others than root (owner %u, mode %04o): chown root and "
 				     "chmod go-w",
@@ -153,7 +162,7 @@ static int walk_down(walk *w, const char *name, nsb_error *error)
 	strcpy(w->done + used + 1, name); /* NOLINT: the room was checked one line above */
 	walk_close(w);
 	w->at = nsb_steal_fd(&fd);
-	w->trusted = nsb_stat_trusted(&st);
+	w->trusted = is_trusted(w, st);
 	return 0;
 }
 
@@ -179,8 +188,14 @@ static int walk_all(walk *w, char *missing_name, nsb_error *error)
 
 int nsb_path_open(int root, const char *path, unsigned flags, int *ret_missing, char *rest, nsb_error *error)
 {
+	return nsb_path_open_other(root, 0, path, flags, ret_missing, rest, error);
+}
+
+int nsb_path_open_other(int root, uid_t other, const char *path, unsigned flags, int *ret_missing, char *rest,
+			nsb_error *error)
+{
 	char missing[NAME_MAX + 1] = "";
-	walk w = { .root = root, .at = root, .flags = flags };
+	walk w = { .root = root, .at = root, .flags = flags, .other = other };
 	struct stat st;
 	int r;
 

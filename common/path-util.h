@@ -30,6 +30,10 @@ enum nsb_path_flags {
  */
 int nsb_path_open(int root, const char *path, unsigned flags, int *ret_missing, char *rest, nsb_error *error);
 
+/* The same where `other` counts as root as well: the root of a user namespace, in a tree that shows it as the owner. */
+int nsb_path_open_other(int root, uid_t other, const char *path, unsigned flags, int *ret_missing, char *rest,
+			nsb_error *error);
+
 /* Whether only root can change the object: owner 0 and not writable for group or others. Directories with the sticky
  * bit do not count as trusted. */
 bool nsb_stat_trusted(const struct stat *st);

@@ -21,8 +21,14 @@ int plan_add(planner *p, nsb_step step);
 /* Expands specifiers into *ret (the caller frees); NULL stays NULL. Paths come out normalized. */
 int plan_expand(planner *p, const char *text, bool as_path, char **ret);
 
+/* Everything that is no step, and the conditions of the view: in common/plan-decide.c. */
+int plan_decide(planner *p);
+
 /* What the root is to be: its kind, its name, its layers. */
 int plan_decide_root(planner *p);
+
+/* Whether the box has ids of its own (user_namespace = keep-id). */
+bool plan_keeps_ids(const planner *p);
 
 /* Whether what is written to the tree is kept for the next box. */
 bool plan_keeps_writes(const planner *p);
@@ -62,6 +68,9 @@ int plan_fill_size(const planner *p, char **data);
 
 /* The box's control group and its limits. */
 int plan_limits(planner *p);
+
+/* The filter of system calls. */
+int plan_filter(planner *p);
 
 /* What the login brings: terminal, host name, Kerberos cache. */
 int plan_session(planner *p);

@@ -164,6 +164,7 @@ static int plan_overlay(planner *p)
 		r = plan_add(
 			p, (nsb_step){ .op = NSB_OP_LAYER,
 				       .src = p->plan->layers[i],
+				       .flags = plan_keeps_ids(p) ? NSB_STEP_IDMAP : 0,
 				       .why = i == 0 ? "the uppermost tree" : "shows where those above have nothing" });
 	if (r == 0 && plan_keeps_writes(p))
 		r = plan_expand(p, p->settings->overlay, true, &upper);
@@ -184,6 +185,7 @@ static int plan_overlay(planner *p)
 int plan_root(planner *p)
 {
 	unsigned read_only = p->settings->root_readonly ? NSB_STEP_READ_ONLY : 0;
+	unsigned map = plan_keeps_ids(p) ? NSB_STEP_IDMAP : 0;
 	int r;
 
 	if (has_overlay(p))
@@ -205,6 +207,6 @@ int plan_root(planner *p)
 							: "the host's tree; mounts made later (autofs homes) arrive" });
 	return plan_add(p, (nsb_step){ .op = NSB_OP_ROOT,
 				       .src = p->plan->root,
-				       .flags = NSB_STEP_RECURSIVE | NSB_STEP_NODEV | read_only,
+				       .flags = NSB_STEP_RECURSIVE | NSB_STEP_NODEV | read_only | map,
 				       .why = "the profile's tree" });
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/capability-table.h"
 #include "common/default-view.h"
 #include "common/fd-util.h"
 #include "common/path-util.h"
@@ -69,6 +70,23 @@ int plan_session(planner *p)
 	return r;
 }
 
+/* Each login takes it upon itself, also in a box that is there. */
+int plan_filter(planner *p)
+{
+	const nsb_settings *s = p->settings;
+	NSB_FREE char *words = nsb_format("%s%s%s", s->seccomp == NSB_SECCOMP_STRICT ? "strict" : "default",
+					  s->nested_namespaces ? " nested" : "", s->core ? " core" : "");
+
+	if (words == NULL)
+		return -ENOMEM;
+	if (s->seccomp == NSB_SECCOMP_OFF)
+		return 0;
+	return plan_add(p, (nsb_step){ .op = NSB_OP_FILTER,
+				       .data = words,
+				       .flags = NSB_STEP_SESSION,
+				       .why = "system calls that no session needs, and the kernel behind them" });
+}
+
 int plan_environment(planner *p)
 {
 	nsb_plan *plan = p->plan;
@@ -91,13 +109,37 @@ int plan_environment(planner *p)
 	return r;
 }
 
+/* Capabilities with which root in the box is no longer in it. "": none of them. NULL without memory. */
+static char *powers_sentence(uint64_t set)
+{
+	NSB_FREE char *names = nsb_capability_text(set & nsb_capability_powers());
+
+	if (names == NULL || strcmp(names, "none") == 0)
+		return names == NULL ? NULL : strdup("");
+	return nsb_format("root in the box has %s: with that it can get out", names);
+}
+
 int plan_warnings(planner *p)
 {
+	NSB_FREE char *powers = powers_sentence(p->plan->capabilities);
+	bool ids = plan_keeps_ids(p);
+	/* capabilities do not matter: uid 0 of the host is asked for, and any user namespace has the rest */
+	bool sets_kernel =
+		!ids && p->settings->nested_namespaces && (p->session->uid == 0 || !p->settings->no_new_privs);
 	const struct {
 		bool holds;
 		const char *sentence;
 	} rows[] = {
-		{ true, "root in the box is root on the host's files and kernel: no capability is taken away" },
+		{ !ids && p->plan->capabilities == UINT64_MAX,
+		  "root in the box is root on the host's files and kernel: no capability is taken away" },
+		{ !ids && p->plan->capabilities != UINT64_MAX,
+		  "root in the box is root on the files of the host that the box sees: capabilities limit only what "
+		  "else it can do" },
+		{ !ids && p->plan->capabilities != UINT64_MAX && powers != NULL && powers[0] != '\0', powers },
+		{ ids && p->plan->root_kind != NSB_ROOT_HOST,
+		  "root in the box is root on the user's files and reads the whole tree of the box, secrets in it "
+		  "included" },
+		{ p->plan->core, "a crash starts the host's handler of core dumps, as root outside the box" },
 		{ p->plan->root_kind == NSB_ROOT_HOST, "files of the host that the user may read are in sight" },
 		{ p->plan->root_kind == NSB_ROOT_CURATED, "the host's /usr and the listed files of /etc are in sight" },
 		{ plan_keeps_writes(p),
@@ -105,7 +147,15 @@ int plan_warnings(planner *p)
 		{ p->plan->root_kind == NSB_ROOT_HOST && (p->when & NSB_VIEW_ACCOUNTS_MINIMAL) != 0,
 		  "names of accounts are in sight where files of the host tell them; all of them can be seen when "
 		  "the host replaces /etc/passwd" },
-		{ (p->when & NSB_VIEW_HOST_TERMINALS) != 0,
+		{ p->settings->seccomp == NSB_SECCOMP_OFF,
+		  "no system call is filtered: every one of the kernel's can be tried, keys and user namespaces among "
+		  "them" },
+		{ p->settings->nested_namespaces, "user namespaces can be made: with all capabilities in them, much of "
+						  "the kernel's code can be reached" },
+		{ sets_kernel,
+		  "root in the box can mount a /proc in which nothing is masked (nested_namespaces), and by it "
+		  "sets the host's kernel and runs programs outside (core_pattern, modprobe)" },
+		{ (p->when & NSB_VIEW_HOST_TERMINALS) != 0 && p->settings->seccomp == NSB_SECCOMP_OFF,
 		  "the terminal is shared with the host: input can be pushed into it (TIOCSTI)" },
 		{ (p->when & NSB_VIEW_OWN_NETWORK) == 0,
 		  "the network is the host's: its ports, services and abstract sockets can be reached" },
@@ -119,6 +169,8 @@ int plan_warnings(planner *p)
 		  "outside" },
 	};
 
+	if (powers == NULL)
+		return -ENOMEM;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int r = rows[i].holds ? append(&p->plan->unprotected, &p->plan->n_unprotected, rows[i].sentence) : 0;
 

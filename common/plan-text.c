@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/capability-table.h"
+#include "common/fd-util.h"
 #include "common/plan.h"
 
 static const char *const op_names[NSB_OP_MAX] = {
@@ -11,9 +14,12 @@ static const char *const op_names[NSB_OP_MAX] = {
 	[NSB_OP_CONTROL] = "control",
 	[NSB_OP_CGROUP] = "cgroup",
 	[NSB_OP_LIMIT] = "limit",
+	[NSB_OP_FILTER] = "filter",
+	[NSB_OP_USERNS] = "user-namespace",
 	[NSB_OP_SPAWN] = "spawn",
 	[NSB_OP_CGROUP_ENTER] = "enter-cgroup",
 	[NSB_OP_ASSERT] = "assert-namespace",
+	[NSB_OP_ENTER_OWNED] = "enter-owned",
 	[NSB_OP_HOSTNAME] = "hostname",
 	[NSB_OP_DOMAINNAME] = "domainname",
 	[NSB_OP_LOOPBACK] = "loopback",
@@ -46,6 +52,7 @@ static const char *const op_names[NSB_OP_MAX] = {
 	[NSB_OP_PROC] = "proc",
 	[NSB_OP_PIVOT] = "pivot",
 	[NSB_OP_PROVE] = "prove",
+	[NSB_OP_BECOME] = "become-root",
 	[NSB_OP_INIT] = "init",
 	[NSB_OP_PUBLISH] = "publish",
 	[NSB_OP_RECORD] = "record",
@@ -67,6 +74,7 @@ static const struct {
 	{ NSB_STEP_OPTIONAL, "if-there" },
 	{ NSB_STEP_RENEW, "renewed" },
 	{ NSB_STEP_SESSION, "each-login" },
+	{ NSB_STEP_IDMAP, "idmapped" },
 };
 
 const char *nsb_op_name(nsb_op op)
@@ -124,6 +132,14 @@ static void put_step(FILE *out, const nsb_step *step)
 	put_flags(out, step->flags);
 }
 
+static char *finish(FILE *out, char **text, bool good)
+{
+	if (fclose(out) == 0 && good)
+		return *text;
+	free(*text);
+	return NULL;
+}
+
 char *nsb_plan_step_text(const nsb_step *step)
 {
 	char *text = NULL;
@@ -133,11 +149,7 @@ char *nsb_plan_step_text(const nsb_step *step)
 	if (out == NULL)
 		return NULL;
 	put_step(out, step);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return finish(out, &text, true);
 }
 
 /* What is no step, but the box's as well. */
@@ -163,8 +175,44 @@ static void put_life(FILE *out, const nsb_plan *plan)
 			fprintf(out, "box      %-16s \"%lld\"\n", rows[i].name, rows[i].value);
 }
 
+/* What its processes may do. */
+static int put_privileges(FILE *out, const nsb_plan *plan)
+{
+	static const char *const seccomp[] = {
+		[NSB_SECCOMP_OFF] = "off", [NSB_SECCOMP_DEFAULT] = "default", [NSB_SECCOMP_STRICT] = "strict"
+	};
+	NSB_FREE char *capabilities = nsb_capability_text(plan->capabilities);
+	const struct {
+		const char *name, *value;
+	} rows[] = {
+		{ "capabilities", capabilities },
+		{ "no_new_privs", plan->no_new_privs ? "yes" : "no" },
+		{ "seccomp", seccomp[plan->seccomp] },
+		{ "nested_namespaces", plan->nested_namespaces ? "yes" : "no" },
+		{ "user_namespace", plan->user_namespace == NSB_USER_NAMESPACE_KEEP_ID ? "keep-id" : "no" },
+		{ "groups", plan->kept_groups },
+		{ "core", plan->core ? "yes" : "no" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && capabilities != NULL; i++)
+		if (rows[i].value != NULL)
+			fprintf(out, "box      %-16s \"%s\"\n", rows[i].name, rows[i].value);
+	return capabilities == NULL ? -ENOMEM : 0;
+}
+
+char *nsb_plan_privileges_text(const nsb_plan *plan)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	bool good = out != NULL && put_privileges(out, plan) == 0;
+
+	return out == NULL ? NULL : finish(out, &text, good);
+}
+
 char *nsb_plan_text(const nsb_plan *plan)
 {
+	bool good;
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -172,15 +220,12 @@ char *nsb_plan_text(const nsb_plan *plan)
 	if (out == NULL)
 		return NULL;
 	put_life(out, plan);
+	good = put_privileges(out, plan) == 0;
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		if (plan->steps[i].flags & NSB_STEP_SESSION)
 			continue;
 		put_step(out, &plan->steps[i]);
 		fputc('\n', out);
 	}
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return finish(out, &text, good);
 }

@@ -11,10 +11,9 @@
 #include "common/default-view.h"
 #include "common/expand.h"
 #include "common/fd-util.h"
-#include "common/namespace-table.h"
+#include "common/idmap.h"
 #include "common/path-util.h"
 #include "common/plan-internal.h"
-#include "common/service-table.h"
 #include "common/string-util.h"
 
 static char *copy_or_null(const char *text)
@@ -88,7 +87,7 @@ int plan_rows(planner *p, const nsb_view_row *rows, size_t n)
 			r = plan_fill_size(p, &data);
 		if (r == 0)
 			r = plan_add(p, (nsb_step){ .op = row->op,
-						    .flags = row->flags,
+						    .flags = row->flags & ~(plan_keeps_ids(p) ? 0u : NSB_STEP_IDMAP),
 						    .src = src,
 						    .dst = dst,
 						    .data = data,
@@ -100,103 +99,6 @@ int plan_rows(planner *p, const nsb_view_row *rows, size_t n)
 			return r;
 	}
 	return 0;
-}
-
-/* The terminal's path if the application brings one: "/dev/pts/3", "tty1"; NULL for "ssh", "cron", "" and the like. */
-static int terminal_path(const char *tty, char **ret)
-{
-	static const char *const kinds[] = { "pts/", "tty", "console", "hvc", "xvc", "sclp", "vc/" };
-
-	*ret = NULL;
-	if (tty[0] == '/') {
-		*ret = strdup(tty);
-		return *ret == NULL ? -ENOMEM : 0;
-	}
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (nsb_after_prefix(tty, kinds[i]) != NULL) {
-			*ret = nsb_format("/dev/%s", tty);
-			return *ret == NULL ? -ENOMEM : 0;
-		}
-	return 0;
-}
-
-/* The terminal of the application, and what a login must have in common with another to share a box with it. */
-static int decide_terminals(planner *p, bool *ret_host)
-{
-	nsb_plan *plan = p->plan;
-	int devpts = p->settings->devpts;
-	char path[PATH_MAX];
-	int r = terminal_path(p->session->tty, &plan->terminal);
-
-	if (r < 0)
-		return r;
-	if (plan->terminal != NULL) {
-		if (nsb_path_normalize(plan->terminal, path, sizeof(path)) < 0 || !nsb_path_below(path, "/dev") ||
-		    strcmp(path, "/dev") == 0)
-			return nsb_error_set(p->error, EINVAL, "the terminal %s of the application is not below /dev",
-					     plan->terminal);
-		free(plan->terminal);
-		plan->terminal = strdup(path);
-		if (plan->terminal == NULL)
-			return -ENOMEM;
-	}
-	*ret_host = devpts == NSB_DEVPTS_HOST || (devpts == NSB_DEVPTS_AUTO && plan->terminal != NULL);
-	if (!*ret_host)
-		plan->terminals = strdup("own");
-	else if (plan->terminal == NULL || nsb_path_below(plan->terminal, "/dev/pts"))
-		plan->terminals = strdup("host");
-	else
-		plan->terminals = strdup(plan->terminal);
-	return plan->terminals == NULL ? -ENOMEM : 0;
-}
-
-static int decide(planner *p)
-{
-	const nsb_settings *s = p->settings;
-	nsb_plan *plan = p->plan;
-	NSB_FREE char *hostname = NULL;
-	char name[64];
-	bool host_terminals, own_name;
-	int r = decide_terminals(p, &host_terminals);
-
-	if (r < 0)
-		return r;
-	if (s->linger != 0 && s->share != NSB_SHARE_USER)
-		return nsb_error_set(p->error, EBADMSG,
-				     "linger: a box of a single session cannot stay for nobody comes back to it: write "
-				     "share = user as well, or take linger out");
-	plan->namespaces = s->namespaces;
-	if (s->network != NSB_NETWORK_HOST)
-		plan->namespaces |= CLONE_NEWNET;
-	r = plan_decide_root(p);
-	if (r < 0)
-		return r;
-	p->when = (plan->root_kind == NSB_ROOT_HOST ? NSB_VIEW_ROOT_HOST : NSB_VIEW_ROOT_DIRECTORY) |
-		  (s->private_tmp == NSB_PRIVATE_TMP_SESSION ? NSB_VIEW_PRIVATE_TMP : 0) |
-		  (host_terminals ? NSB_VIEW_HOST_TERMINALS : NSB_VIEW_OWN_TERMINALS) |
-		  (plan->namespaces & CLONE_NEWIPC ? NSB_VIEW_OWN_IPC : NSB_VIEW_HOST_IPC) |
-		  (plan->namespaces & CLONE_NEWNET ? NSB_VIEW_OWN_NETWORK : 0) |
-		  (s->sys == NSB_SYS_NONE ? NSB_VIEW_NO_SYS : NSB_VIEW_SYS) |
-		  (s->proc_subset == NSB_PROC_SUBSET_PID ? NSB_VIEW_PROC_PID : NSB_VIEW_PROC_ALL) |
-		  plan_accounts_view(s, plan->root_kind) |
-		  (plan->root_kind == NSB_ROOT_CURATED ? 0 : NSB_VIEW_ROOT_FULL);
-	plan->cgroup_manager = s->cgroup_manager;
-	plan->share = s->share == NSB_SHARE_USER;
-	plan->on_change = s->on_change;
-	plan->linger = s->linger;
-	plan->stop_timeout = s->stop_timeout;
-	plan->runtime_max = s->runtime_max;
-	plan->record = (nsb_service_traits(p->session->service) & NSB_SERVICE_NO_RECORD) == 0;
-	r = plan_expand(p, s->hostname, false, &hostname);
-	if (r < 0)
-		return r;
-	/* without a namespace for it the name is the host's, whatever the key says */
-	own_name = (plan->namespaces & CLONE_NEWUTS) != 0 && strcmp(hostname, p->session->host_name) != 0;
-	if (own_name)
-		nsb_make_hostname(hostname, name);
-	plan->hostname = strdup(own_name ? name : p->session->host_name);
-	plan->cgroup_parent = strdup(s->cgroup_parent);
-	return plan->hostname == NULL || plan->cgroup_parent == NULL ? -ENOMEM : 0;
 }
 
 static int plan_host(planner *p)
@@ -228,6 +130,12 @@ static int plan_host(planner *p)
 		r = plan_upper(p);
 	if (r == 0)
 		r = plan_limits(p);
+	if (r == 0)
+		r = plan_filter(p);
+	if (r == 0 && plan_keeps_ids(p))
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_USERNS,
+					    .data = p->plan->subid_pool,
+					    .why = "root in the box is nobody on the host" });
 	p->stage = NSB_STAGE_SPAWN;
 	if (r == 0)
 		r = plan_add(p,
@@ -249,6 +157,8 @@ static int plan_identity(planner *p)
 	if (r == 0)
 		r = plan_add(p,
 			     (nsb_step){ .op = NSB_OP_CGROUP_ENTER, .why = "PID 1 counts against the limit as well" });
+	if (r == 0 && plan_keeps_ids(p))
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_ENTER_OWNED, .why = "they belong to root of the box" });
 	if (r == 0 && own_name && renamed)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_HOSTNAME, .data = p->plan->hostname, .why = "hostname" });
 	if (r == 0 && own_name && domainname[0] != '\0')
@@ -330,6 +240,8 @@ static int plan_end(planner *p)
 	if (r == 0)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_PROVE, .why = "what was planned is what is there" });
 	p->stage = NSB_STAGE_EXEC;
+	if (r == 0 && plan_keeps_ids(p))
+		r = plan_add(p, (nsb_step){ .op = NSB_OP_BECOME, .why = "the host's root does not go on in the box" });
 	if (r == 0)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_INIT, .why = "PID 1: reaps, ends the box" });
 	p->stage = NSB_STAGE_PUBLISH;
@@ -349,7 +261,7 @@ int nsb_plan_make(const nsb_session *session, const nsb_settings *settings, nsb_
 {
 	nsb_plan plan = { 0 };
 	planner p = { .session = session, .settings = settings, .plan = &plan, .error = error };
-	int (*const parts[])(planner *) = { decide,	  plan_host,	    plan_identity, plan_root,	 plan_view,
+	int (*const parts[])(planner *) = { plan_decide,  plan_host,	    plan_identity, plan_root,	 plan_view,
 					    plan_devices, plan_home,	    plan_accounts, plan_session, plan_wishes,
 					    plan_end,	  plan_environment, plan_warnings };
 	int r = 0;
@@ -386,5 +298,7 @@ void nsb_plan_done(nsb_plan *plan)
 	free(plan->root);
 	free(plan->cgroup_parent);
 	free(plan->hostname);
+	free(plan->subid_pool);
+	free(plan->kept_groups);
 	memset(plan, 0, sizeof(*plan));
 }

@@ -28,11 +28,14 @@ typedef enum nsb_op {
 	NSB_OP_UPPER,	 /* dst: the directory that keeps what is written to the box; no other box may have it */
 	NSB_OP_CGROUP,	 /* src: group below which boxes are made, dst: the box's below that, in each tree needed */
 	NSB_OP_LIMIT,	 /* src: configuration key, dst: group as above, data: value (limit-table.h) */
+	NSB_OP_FILTER,	 /* data: words of the filter of system calls, as nsbox-seccomp takes them */
+	NSB_OP_USERNS,	 /* the box's user namespace, and those that it owns; data: where its ids come from */
 	/* the border */
 	NSB_OP_SPAWN, /* one clone3(2) with all namespaces */
 	/* inside the new namespaces */
 	NSB_OP_CGROUP_ENTER, /* builder moves itself, then the cgroup namespace */
 	NSB_OP_ASSERT,	     /* this is a new mount namespace, by inode; its tree receives from the host, never sends */
+	NSB_OP_ENTER_OWNED,  /* the UTS, IPC and network namespaces of the box's user namespace */
 	NSB_OP_HOSTNAME,     /* data */
 	NSB_OP_DOMAINNAME,   /* data */
 	NSB_OP_LOOPBACK,     /* lo up */
@@ -64,6 +67,7 @@ typedef enum nsb_op {
 	NSB_OP_SEAL,	     /* the root is made read-only */
 	NSB_OP_PIVOT,	     /* new root in, old root gone */
 	NSB_OP_PROVE,	     /* what was planned is what is there */
+	NSB_OP_BECOME,	     /* root of the box, in its user namespace */
 	NSB_OP_INIT,	     /* exec nsbox-init */
 	/* on the host again */
 	NSB_OP_PUBLISH, /* registry says ready */
@@ -86,6 +90,7 @@ enum nsb_step_flags {
 		1 << 9, /* a missing dst may be made on a tmpfs over its empty parent; src and dst are opened with
 				     * the user's rights where root has none */
 	NSB_STEP_RENEW = 1 << 11,   /* what the host puts in the place of src later is bound again */
+	NSB_STEP_IDMAP = 1 << 12,   /* owners on disk are shown as those of the box */
 	NSB_STEP_SESSION = 1 << 10, /* belongs to the login, not to the box: done as well where it joins one */
 };
 
@@ -125,6 +130,15 @@ typedef struct nsb_plan {
 	bool record;	    /* a utmp record is written */
 	char **environment; /* "NAME=VALUE" to set, "NAME" to unset, in the session */
 	size_t n_environment;
+	/* what the application takes upon itself at the join */
+	uint64_t capabilities; /* the bounding set, a bit for each number */
+	bool no_new_privs;
+	int seccomp;	    /* nsb_seccomp */
+	int user_namespace; /* nsb_user_namespace */
+	char *subid_pool;   /* with keep-id: where the other ids come from; else NULL */
+	char *kept_groups;  /* with keep-id: those that stay, "2001 3001"; a login with others cannot join; else NULL */
+	bool nested_namespaces;
+	bool core;	    /* a crash may start the host's handler */
 	char **unprotected; /* sentences: what this box does not protect against */
 	size_t n_unprotected;
 } nsb_plan;
@@ -149,6 +163,9 @@ const char *nsb_plan_watched(const nsb_step *step);
  * box's id, have the same text. Without the steps that belong to the login (NSB_STEP_SESSION). NULL without memory; the
  * caller frees. */
 char *nsb_plan_text(const nsb_plan *plan);
+
+/* Of it the lines that tell what the processes of the box may do. NULL without memory; the caller frees. */
+char *nsb_plan_privileges_text(const nsb_plan *plan);
 
 /* The word of an operation: "bind". */
 const char *nsb_op_name(nsb_op op);

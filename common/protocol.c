@@ -309,10 +309,16 @@ int nsb_answer_send(int sock, const nsb_answer *answer)
 	put_list(&p, answer->environment, answer->n_environment);
 	put_list(&p, answer->account, answer->n_account);
 	put_list(&p, answer->way_back, answer->n_way_back);
+	put_u64(&p, answer->confinement.capabilities);
+	put_u64(&p, answer->confinement.flags);
+	put_string(&p, answer->confinement.keyring != NULL ? answer->confinement.keyring : "");
 	put_u64(&p, answer->init >= 0);
+	put_u64(&p, answer->confinement.filter >= 0);
 	put_u64(&p, answer->n_cgroups);
 	if (answer->init >= 0)
 		fds[n_fds++] = answer->init;
+	if (answer->confinement.filter >= 0)
+		fds[n_fds++] = answer->confinement.filter;
 	if (answer->n_cgroups > NSB_ANSWER_FDS_MAX - n_fds)
 		return -EMSGSIZE;
 	for (size_t i = 0; i < answer->n_cgroups; i++)
@@ -321,7 +327,7 @@ int nsb_answer_send(int sock, const nsb_answer *answer)
 }
 
 /* The fixed part and the strings; descriptors are dealt out afterwards. */
-static void get_answer(packet *p, nsb_answer *answer, uint64_t *ret_has_init)
+static void get_answer(packet *p, nsb_answer *answer, uint64_t *ret_has_init, uint64_t *ret_has_filter)
 {
 	char *words;
 
@@ -342,25 +348,29 @@ static void get_answer(packet *p, nsb_answer *answer, uint64_t *ret_has_init)
 	answer->environment = get_list(p, &answer->n_environment);
 	answer->account = get_list(p, &answer->n_account);
 	answer->way_back = get_list(p, &answer->n_way_back);
+	answer->confinement.capabilities = get_u64(p);
+	answer->confinement.flags = get_u32(p, NSB_CONFINE_NO_NEW_PRIVS | NSB_CONFINE_NO_CORE);
+	answer->confinement.keyring = get_string(p);
 	*ret_has_init = get_u64(p);
+	*ret_has_filter = get_u64(p);
 	answer->n_cgroups = get_u64(p);
 }
 
 int nsb_answer_receive(int sock, int64_t deadline, nsb_answer *ret)
 {
-	nsb_answer answer = { .init = -1 };
+	nsb_answer answer = NSB_ANSWER_NONE;
 	int fds[NSB_ANSWER_FDS_MAX];
-	uint64_t has_init = 0;
+	uint64_t has_init = 0, has_filter = 0;
 	size_t n_fds;
 	packet p;
 	int r = receive_packet(sock, deadline, NSB_MESSAGE_ANSWER, &p, fds, &n_fds);
 
 	if (r == 0) {
-		get_answer(&p, &answer, &has_init);
+		get_answer(&p, &answer, &has_init, &has_filter);
 		r = get_end(&p);
 	}
-	if (r == 0 && (answer.result == 0 || has_init > 1 || answer.n_cgroups > NSB_ANSWER_FDS_MAX ||
-		       has_init + answer.n_cgroups != n_fds))
+	if (r == 0 && (answer.result == 0 || has_init > 1 || has_filter > 1 || answer.n_cgroups > NSB_ANSWER_FDS_MAX ||
+		       has_init + has_filter + answer.n_cgroups != n_fds))
 		r = -EPROTO;
 	if (r == 0) {
 		answer.cgroups = calloc(answer.n_cgroups + 1, sizeof(int));
@@ -375,7 +385,9 @@ int nsb_answer_receive(int sock, int64_t deadline, nsb_answer *ret)
 	}
 	if (has_init)
 		answer.init = fds[0];
-	memcpy(answer.cgroups, fds + has_init, answer.n_cgroups * sizeof(int));
+	if (has_filter)
+		answer.confinement.filter = fds[has_init];
+	memcpy(answer.cgroups, fds + has_init + has_filter, answer.n_cgroups * sizeof(int));
 	*ret = answer;
 	return 0;
 }
@@ -383,6 +395,7 @@ int nsb_answer_receive(int sock, int64_t deadline, nsb_answer *ret)
 void nsb_answer_done(nsb_answer *answer)
 {
 	nsb_close(answer->init);
+	nsb_close(answer->confinement.filter);
 	if (answer->cgroups != NULL)
 		close_fds(answer->cgroups, answer->n_cgroups);
 	free(answer->cgroups);
@@ -390,6 +403,6 @@ void nsb_answer_done(nsb_answer *answer)
 	nsb_list_free(answer->account, answer->n_account);
 	nsb_list_free(answer->way_back, answer->n_way_back);
 	free(answer->profile);
-	memset(answer, 0, sizeof(*answer));
-	answer->init = -1;
+	free(answer->confinement.keyring);
+	*answer = (nsb_answer)NSB_ANSWER_NONE;
 }

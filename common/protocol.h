@@ -4,7 +4,8 @@
  * length that its head states; strings are counted, bounded and free of NUL; anything else is -EPROTO.
  *
  *   app -> helper   request
- *   helper -> app   answer (with the pidfd of PID 1 and, in each control group tree, the file that takes it into the box)
+ *   helper -> app   answer (with the pidfd of PID 1; in each control group tree, the file that takes it into the box; and
+ *                   the filter of system calls)
  *   app -> helper   JOINED
  *   monitor -> app  COMMITTED
  *   app -> monitor  LEAVE
@@ -30,11 +31,15 @@
 #include "common/error.h"
 #include "common/session.h"
 
-#define NSB_PROTOCOL_VERSION 2	   /* of request and answer: module and helper are updated together */
+#define NSB_PROTOCOL_VERSION 3	   /* of request and answer: module and helper are updated together */
 #define NSB_WORDS_VERSION    1	   /* of the words: boxes that were made before an update say them, too */
 #define NSB_MESSAGE_MAX	     16384 /* bytes in one message */
 #define NSB_LIST_MAX	     64	   /* strings in one list */
-#define NSB_ANSWER_FDS_MAX   8
+#define NSB_ANSWER_FDS_MAX   10	   /* even: recvmsg(2) has room for one more otherwise */
+#define NSB_ANSWER_NONE                                                                                                \
+	{                                                                                                              \
+		.init = -1, .confinement.filter = -1                                                                   \
+	}
 
 /* The app gives up at NSB_MODULE_DEADLINE, the helper before it, so that the helper's undo comes first. Milliseconds.
  */
@@ -77,6 +82,19 @@ typedef enum nsb_result {
  * app stays in. */
 #define NSB_OWN_CGROUP_NAMESPACE (1ULL << 32)
 
+enum nsb_confine_flags {
+	NSB_CONFINE_NO_NEW_PRIVS = 1 << 0,
+	NSB_CONFINE_NO_CORE = 1 << 1, /* a crash starts no program outside */
+};
+
+/* What the application takes upon itself as the last thing of the join. */
+typedef struct nsb_confinement {
+	uint64_t capabilities; /* the bounding set, a bit for each number */
+	uint32_t flags;	       /* nsb_confine_flags */
+	char *keyring;	       /* name of the new session keyring; "": none */
+	int filter;	       /* open file with a seccomp program (struct sock_filter[]); -1: none */
+} nsb_confinement;
+
 typedef struct nsb_answer {
 	uint32_t result;     /* nsb_result */
 	uint64_t namespaces; /* CLONE_NEW* for setns(2), and NSB_OWN_CGROUP_NAMESPACE */
@@ -90,6 +108,7 @@ typedef struct nsb_answer {
 	size_t n_account;
 	char **way_back; /* files to write "0" to when leaving: the cgroups the app came from */
 	size_t n_way_back;
+	nsb_confinement confinement;
 	int init;     /* pidfd of PID 1; -1 if none */
 	int *cgroups; /* open files to write "0" to before the join */
 	size_t n_cgroups;
@@ -104,7 +123,7 @@ int nsb_request_send(int socket, const nsb_request *request);
 int nsb_request_receive(int socket, int64_t deadline, nsb_request *ret);
 void nsb_request_done(nsb_request *request);
 
-/* Sends answer->init and answer->cgroups along, which stay the caller's. */
+/* Sends answer->init, answer->cgroups and the filter along, which stay the caller's. */
 int nsb_answer_send(int socket, const nsb_answer *answer);
 /* The descriptors received are the caller's (O_CLOEXEC) and closed by nsb_answer_done() unless stolen. */
 int nsb_answer_receive(int socket, int64_t deadline, nsb_answer *ret);

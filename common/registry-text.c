@@ -39,38 +39,42 @@ typedef struct field {
 
 /* One row each; written in this order. */
 static const field entry_fields[] = {
-	STRING(nsb_entry, id, 1, 2),
-	STRING(nsb_entry, state, 1, 2),
-	STRING(nsb_entry, user, 1, 2),
-	OTHER(nsb_entry, uid, FIELD_U32, 1, 2),
-	STRING(nsb_entry, profile, 1, 2),
-	STRING(nsb_entry, service, 1, 2),
-	STRING(nsb_entry, tty, 1, 2),
-	STRING(nsb_entry, rhost, 1, 2),
-	STRING(nsb_entry, hostname, 1, 2),
-	STRING(nsb_entry, share, 2, 2),
-	STRING(nsb_entry, terminals, 2, 2),
+	STRING(nsb_entry, id, 1, 3),
+	STRING(nsb_entry, state, 1, 3),
+	STRING(nsb_entry, user, 1, 3),
+	OTHER(nsb_entry, uid, FIELD_U32, 1, 3),
+	STRING(nsb_entry, profile, 1, 3),
+	STRING(nsb_entry, service, 1, 3),
+	STRING(nsb_entry, tty, 1, 3),
+	STRING(nsb_entry, rhost, 1, 3),
+	STRING(nsb_entry, hostname, 1, 3),
+	STRING(nsb_entry, share, 2, 3),
+	STRING(nsb_entry, terminals, 2, 3),
 	STRING(nsb_entry, ut_id, 1, 1),
-	OTHER(nsb_entry, started, FIELD_U64, 1, 2),
-	OTHER(nsb_entry, stop_timeout, FIELD_U64, 1, 2),
-	OTHER(nsb_entry, namespaces, FIELD_U64, 1, 2),
-	OTHER(nsb_entry, inodes, FIELD_INODES, 1, 2),
-	OTHER(nsb_entry, init, FIELD_PROCESS, 1, 2),
-	OTHER(nsb_entry, monitor, FIELD_PROCESS, 1, 2),
+	OTHER(nsb_entry, started, FIELD_U64, 1, 3),
+	OTHER(nsb_entry, stop_timeout, FIELD_U64, 1, 3),
+	OTHER(nsb_entry, namespaces, FIELD_U64, 1, 3),
+	OTHER(nsb_entry, inodes, FIELD_INODES, 1, 3),
+	OTHER(nsb_entry, init, FIELD_PROCESS, 1, 3),
+	OTHER(nsb_entry, monitor, FIELD_PROCESS, 1, 3),
 	OTHER(nsb_entry, members, FIELD_PROCESSES, 1, 1),
-	OTHER(nsb_entry, cgroups, FIELD_PATHS, 1, 2),
-	STRING(nsb_entry, scope, 1, 2),
-	OTHER(nsb_entry, limits, FIELD_LIMITS, 1, 2),
+	OTHER(nsb_entry, cgroups, FIELD_PATHS, 1, 3),
+	STRING(nsb_entry, scope, 1, 3),
+	OTHER(nsb_entry, limits, FIELD_LIMITS, 1, 3),
+	OTHER(nsb_entry, capabilities, FIELD_U64, 3, 3),
+	OTHER(nsb_entry, confine, FIELD_U32, 3, 3),
+	STRING(nsb_entry, seccomp, 3, 3),
+	OTHER(nsb_entry, subids, FIELD_U32, 3, 3),
 };
 
 static const field member_fields[] = {
-	STRING(nsb_member, session, 2, 2),
-	OTHER(nsb_member, process, FIELD_PROCESS, 2, 2),
-	STRING(nsb_member, service, 2, 2),
-	STRING(nsb_member, tty, 2, 2),
-	STRING(nsb_member, rhost, 2, 2),
-	OTHER(nsb_member, started, FIELD_U64, 2, 2),
-	STRING(nsb_member, ut_id, 2, 2),
+	STRING(nsb_member, session, 2, 3),
+	OTHER(nsb_member, process, FIELD_PROCESS, 2, 3),
+	STRING(nsb_member, service, 2, 3),
+	STRING(nsb_member, tty, 2, 3),
+	STRING(nsb_member, rhost, 2, 3),
+	OTHER(nsb_member, started, FIELD_U64, 2, 3),
+	STRING(nsb_member, ut_id, 2, 3),
 };
 
 /* What a text is about. Fields that repeat are an entry's only. */
@@ -342,8 +346,9 @@ int nsb_member_parse(const char *text, size_t size, nsb_member *ret)
 
 	if (r == 0 && !nsb_id_valid(member.session))
 		r = -EBADMSG;
+	/* as it was written: a login that is older than this program */
 	if (r == 0)
-		r = nsb_member_format(&member, &again, &again_size);
+		r = format_record(&member_kind, &member, version, &again, &again_size);
 	if (r == 0)
 		r = compare(again, again_size, text, size);
 	if (r == 0)

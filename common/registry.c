@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,13 +63,20 @@ static int open_private(int parent, const char *path, const char *whole, bool cr
 	return nsb_steal_fd(&fd);
 }
 
-int nsb_registry_open(bool create, nsb_error *error)
+int nsb_registry_directory(const char *name, bool create, nsb_error *error)
 {
 	NSB_CLOSE int run = open_private(AT_FDCWD, NSB_RUNDIR, NSB_RUNDIR, create, error);
+	char whole[PATH_MAX];
 
 	if (run < 0)
 		return run;
-	return open_private(run, "boxes", NSB_RUNDIR "/boxes", create, error);
+	snprintf(whole, sizeof(whole), NSB_RUNDIR "/%s", name);
+	return open_private(run, name, whole, create, error);
+}
+
+int nsb_registry_open(bool create, nsb_error *error)
+{
+	return nsb_registry_directory("boxes", create, error);
 }
 
 static int lock_file(int fd)

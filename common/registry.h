@@ -9,8 +9,8 @@
  * that lets it in and removed when it is over; `plan` is what the box was made by; `control` is the socket of the monitor
  * of a box that sessions share.
  *
- * Two versions are read and written: 1 had the only login in `state`, and none of the other files. Boxes that were made
- * by it live on and are cleaned when programs of version 2 are installed over them.
+ * Three versions are read and written: 1 had the only login in `state`, and none of the other files; 2 knew nothing of
+ * privileges. Boxes that were made by them live on and are cleaned when newer programs are installed over them.
  *
  * A process that holds the lock of a box must not open its lock file again: closing any descriptor of a file drops all
  * record locks that the process has on it.
@@ -30,7 +30,7 @@
 #define NSB_RUNDIR "/run/nsbox"
 #endif
 
-#define NSB_ENTRY_VERSION     2
+#define NSB_ENTRY_VERSION     3
 #define NSB_ENTRY_CGROUPS_MAX 8
 #define NSB_ENTRY_LIMITS_MAX  24
 #define NSB_ENTRY_MEMBERS_MAX 64 /* version 1 */
@@ -72,6 +72,11 @@ typedef struct nsb_entry {
 	char limits[NSB_ENTRY_LIMITS_MAX][192]; /* "KEY VALUE" as they were set */
 	size_t n_limits;
 	char ut_id[5]; /* version 1: of the utmp record; "" if none */
+	/* since version 3: what every process of the box has taken upon itself */
+	uint64_t capabilities; /* the bounding set, a bit for each number */
+	uint32_t confine;      /* nsb_confine_flags (protocol.h) */
+	char seccomp[64];      /* words of the filter of system calls; "": none */
+	uint32_t subids;       /* the first of the box's own 65536 ids; 0: it has the host's */
 } nsb_entry;
 
 /* One login that is in a box, or runs beside one (on_error=allow). */
@@ -82,6 +87,10 @@ typedef struct nsb_member {
 	int64_t started; /* CLOCK_REALTIME seconds */
 	char ut_id[5];	 /* of its utmp record; "" if none */
 } nsb_member;
+
+/* Opens the directory `name` in NSB_RUNDIR (both made 0700 with `create`). Refused unless both are root's alone. The caller
+ * closes. */
+int nsb_registry_directory(const char *name, bool create, nsb_error *error);
 
 /* Opens NSB_RUNDIR/boxes (made 0700 with `create`). Refused unless both directories are root's alone.
  * The caller closes. -ENOENT where nothing was ever boxed. */

@@ -17,7 +17,7 @@ void nsb_settings_done(nsb_settings *settings)
 	nsb_list *lists[] = {
 		&settings->users,   &settings->services,      &settings->from,	 &settings->bind,
 		&settings->bind_ro, &settings->bind_optional, &settings->tmpfs,	 &settings->mask,
-		&settings->io_max,  &settings->dev,	      &settings->layers,
+		&settings->io_max,  &settings->dev,	      &settings->layers, &settings->capabilities,
 	};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
@@ -29,5 +29,6 @@ void nsb_settings_done(nsb_settings *settings)
 	free(settings->overlay);
 	free(settings->cgroup_parent);
 	free(settings->cpuset);
+	free(settings->subid_pool);
 	memset(settings, 0, sizeof(*settings));
 }

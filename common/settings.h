@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define NSB_INFINITY	   INT64_MAX /* a count, size or duration without limit */
+#define NSB_SUBID_COUNT	   65536     /* ids that a box with user_namespace = keep-id has */
 #define NSB_WEIGHT_DEFAULT 100	     /* what the kernel gives to a group that says nothing */
 
 /* Where something stands in the configuration. `file` is owned by the nsb_config it comes from; NULL: built in. */
@@ -46,6 +47,8 @@ typedef enum nsb_account_files {
 	NSB_ACCOUNT_FILES_HOST,
 	NSB_ACCOUNT_FILES_MINIMAL,
 } nsb_account_files;
+typedef enum nsb_seccomp { NSB_SECCOMP_OFF, NSB_SECCOMP_DEFAULT, NSB_SECCOMP_STRICT } nsb_seccomp;
+typedef enum nsb_user_namespace { NSB_USER_NAMESPACE_NO, NSB_USER_NAMESPACE_KEEP_ID } nsb_user_namespace;
 typedef enum nsb_network { NSB_NETWORK_LOOPBACK, NSB_NETWORK_HOST } nsb_network;
 
 typedef struct nsb_settings {
@@ -99,6 +102,14 @@ typedef struct nsb_settings {
 	/* network */
 	int network;	    /* nsb_network */
 	bool network_named; /* the profile (or what it inherits) names the key itself */
+	/* privilege */
+	nsb_list capabilities; /* words of capability-table.h */
+	bool no_new_privs;
+	int seccomp;	    /* nsb_seccomp */
+	int user_namespace; /* nsb_user_namespace */
+	char *subid_pool;   /* "FIRST-LAST" or "subuid" */
+	bool nested_namespaces;
+	bool core;
 } nsb_settings;
 
 /* Frees what `settings` owns and zeroes it; safe on a zeroed one. */

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,7 +21,9 @@
 #include "ctl/inside.h"
 #include "ctl/options.h"
 #include "ctl/tell.h"
+#include "helper/filter.h"
 #include "helper/request.h"
+#include "pam_nsbox/join.h"
 
 /* What is needed of the box, taken before it is entered. */
 typedef struct target {
@@ -28,11 +31,13 @@ typedef struct target {
 	int init;			    /* pidfd */
 	int cgroups[NSB_ENTRY_CGROUPS_MAX]; /* take "0" */
 	size_t n_cgroups;
+	nsb_filter filter; /* of system calls */
 } target;
 
 static void target_done(target *t)
 {
 	nsb_close(t->init);
+	free(t->filter.program);
 	for (size_t i = 0; i < t->n_cgroups; i++)
 		nsb_close(t->cgroups[i]);
 }
@@ -66,6 +71,17 @@ static int open_cgroups(target *t, nsb_error *error)
 	return 0;
 }
 
+/* What the sessions of the box have taken upon themselves. */
+static int open_filter(target *t, nsb_error *error)
+{
+	NSB_CLOSE int fd = -1;
+
+	if (t->entry.seccomp[0] == '\0')
+		return 0;
+	fd = filter_open(t->entry.seccomp, INT64_MAX, error);
+	return fd < 0 ? fd : confine_load(fd, &t->filter, error);
+}
+
 static int open_target(const char *id, target *ret, nsb_error *error)
 {
 	__attribute__((cleanup(box_item_done))) box_item found = { 0 };
@@ -83,7 +99,8 @@ static int open_target(const char *id, target *ret, nsb_error *error)
 	ret->init = nsb_process_open(&ret->entry.init);
 	if (ret->init < 0)
 		return nsb_error_set(error, ret->init, "the box %s has ended", ret->entry.id);
-	return open_cgroups(ret, error);
+	r = open_filter(ret, error);
+	return r < 0 ? r : open_cgroups(ret, error);
 }
 
 static int look_up(const nsb_entry *entry, bool root, nsb_session *ret, nsb_error *error)
@@ -140,17 +157,35 @@ static void close_own(int (*own)[OWN_MAX])
 static int enter(const target *box, const nsb_session *session, char **argv, nsb_error *error)
 {
 	const identity who = { .user = session, .id = box->entry.id, .command = argv };
-	const inside what = { .who = &who, .cgroups = box->cgroups, .n_cgroups = box->n_cgroups, .told = told };
+	char keyring[64];
+	/* of an older box nothing is known, but root's keyring would give the user what root may read in it */
+	const nsb_confinement confinement = { .capabilities =
+						      box->entry.version >= 3 ? box->entry.capabilities : UINT64_MAX,
+					      .flags = box->entry.confine,
+					      .keyring = keyring,
+					      .filter = -1 };
+	const inside what = { .who = &who,
+			      .cgroups = box->cgroups,
+			      .n_cgroups = box->n_cgroups,
+			      .confinement = &confinement,
+			      .filter = &box->filter,
+			      .told = told };
 	__attribute__((cleanup(close_own))) int own[OWN_MAX] = { -1, -1, -1, -1, -1, -1, -1, -1 };
 	int r = open_own(box->entry.namespaces, own, error);
 
+	snprintf(keyring, sizeof(keyring), "nsbox:%s:%s", box->entry.id, session->login);
+	if (r == 0)
+		r = confine_resources(&confinement, error);
 	if (r < 0)
 		return r;
 	/* from here on nothing may be looked up or loaded: the tree is the box's */
 	if (setns(box->init, (int)box->entry.namespaces) < 0)
 		return nsb_error_set(error, errno, "cannot join the box %s: %s", box->entry.id,
 				     errno == ESRCH ? "it has ended" : strerror(errno));
-	r = inside_run(&what, error);
+	if (box->entry.namespaces & CLONE_NEWUSER)
+		r = join_become_root((uid_t[3]){ 0 }, (gid_t[3]){ 0 }, error);
+	if (r == 0)
+		r = inside_run(&what, error);
 	go_back(own);
 	return r;
 }
@@ -173,6 +208,9 @@ int command_enter(const command *self, int argc, char **argv)
 		r = open_target(argv[first], &box, &error);
 	if (r == 0)
 		r = look_up(&box.entry, root, &session, &error);
+	/* nobody may have made a keyring of this name before */
+	if (r == 0)
+		r = nsb_id_make(session.login);
 	if (r == 0)
 		r = enter(&box, &session, argv + first + 1, &error);
 	return r < 0 ? tell_error(&error) : r;

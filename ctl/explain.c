@@ -17,6 +17,7 @@
 #include "common/string-util.h"
 #include "ctl/ask.h"
 #include "ctl/command.h"
+#include "ctl/ids.h"
 #include "ctl/options.h"
 #include "ctl/tell.h"
 #include "helper/request.h"
@@ -38,7 +39,8 @@ static const char *usual_terminal(const char *service)
 		if (strcmp(terminals[i].service, service) == 0)
 			return terminals[i].tty;
 	/* su and sudo, and login as well, run on a terminal: on this one, if it is asked here */
-	own = nsb_service_traits(service) & NSB_SERVICE_CALLER || strcmp(service, "login") == 0 ? ttyname(STDIN_FILENO) : NULL;
+	own = nsb_service_traits(service) & NSB_SERVICE_CALLER || strcmp(service, "login") == 0 ? ttyname(STDIN_FILENO)
+												: NULL;
 	return own != NULL ? own : "";
 }
 
@@ -83,9 +85,12 @@ static void print_step(size_t number, const nsb_step *step)
 
 static void print_plan(const nsb_plan *plan)
 {
+	NSB_FREE char *privileges = nsb_plan_privileges_text(plan);
+
 	printf("\nplan, in this order (" ASK_SAMPLE_ID " stands for the box's id):\n");
 	for (size_t i = 0; i < plan->n_steps; i++)
 		print_step(i, &plan->steps[i]);
+	printf("\nwhat its processes may do:\n%s", privileges != NULL ? privileges : "?\n");
 	printf("\nenvironment of the session:\n");
 	for (size_t i = 0; i < plan->n_environment; i++) {
 		const char *text = plan->environment[i];
@@ -97,20 +102,26 @@ static void print_plan(const nsb_plan *plan)
 		printf("  - %s\n", plan->unprotected[i]);
 }
 
+static void print_left_out(void *argument, const char *sentence)
+{
+	(void)argument;
+	printf("\n%s\n", sentence);
+}
+
 static int print_refusal(const char *how, const nsb_error *error)
 {
 	nsb_error printable = *error;
 
 	nsb_make_printable(printable.words);
-	printf("a login now would be %s: %s (stage %s, %s)\n", how, printable.words, nsb_stage_name((int)printable.stage),
-	       nsb_errno_name(printable.err));
+	printf("a login now would be %s: %s (stage %s, %s)\n", how, printable.words,
+	       nsb_stage_name((int)printable.stage), nsb_errno_name(printable.err));
 	return COMMAND_PROBLEM;
 }
 
 /* What the helper says now. */
 static int print_answer(const question *q, const nsb_session *session, const char *conf)
 {
-	__attribute__((cleanup(nsb_answer_done))) nsb_answer answer = { .init = -1 };
+	__attribute__((cleanup(nsb_answer_done))) nsb_answer answer = NSB_ANSWER_NONE;
 	NSB_CLOSE int socket = -1;
 	nsb_error error = { 0 };
 
@@ -125,8 +136,8 @@ static int print_answer(const question *q, const nsb_session *session, const cha
 			     &answer.error);
 }
 
-static int explain_box(const nsb_config *config, const nsb_choice *choice, const question *q, const nsb_session *session,
-		       const char *conf)
+static int explain_box(const nsb_config *config, const nsb_choice *choice, const question *q,
+		       const nsb_session *session, const char *conf)
 {
 	__attribute__((cleanup(nsb_settings_done))) nsb_settings settings = { 0 };
 	__attribute__((cleanup(nsb_plan_done))) nsb_plan plan = { 0 };
@@ -140,6 +151,7 @@ static int explain_box(const nsb_config *config, const nsb_choice *choice, const
 		return print_refusal("refused", &error);
 	}
 	print_plan(&plan);
+	ids_left_out(&plan, print_left_out, NULL);
 	return print_answer(q, session, conf);
 }
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <linux/keyctl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,7 +10,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
@@ -22,14 +20,6 @@ static void __attribute__((noreturn)) fail(int status, const char *what)
 {
 	fprintf(stderr, "nsboxctl: %s: %s\n", what, strerror(errno));
 	_exit(status);
-}
-
-/* Root's session keyring would give the user what root may read in it. */
-static void leave_keyring(void)
-{
-	/* where the kernel has none, or a filter forbids it, the user cannot ask for keys either */
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM)
-		fail(COMMAND_PROBLEM, "cannot make a session keyring");
 }
 
 static void set_groups(const nsb_session *user)
@@ -115,7 +105,6 @@ static void execute(const identity *who)
 
 void identity_exec(const identity *who, int parent)
 {
-	leave_keyring();
 	become(who->user);
 	/* ---- the user from here on ---- */
 	follow(parent);

@@ -61,6 +61,7 @@ static int keep_only(int parent)
 
 static void __attribute__((noreturn)) child_main(const inside *what, const terminal *t, int parent)
 {
+	nsb_error error = { 0 };
 	int r = 0;
 
 	reset_signals();
@@ -71,8 +72,11 @@ static void __attribute__((noreturn)) child_main(const inside *what, const termi
 		r = terminal_adopt(t);
 	if (r == 0)
 		r = keep_only(parent);
+	if (r == 0 && what->confinement != NULL)
+		r = confine_privileges(what->confinement, what->filter, &error);
 	if (r < 0) {
-		fprintf(stderr, "nsboxctl: cannot prepare the command: %s\n", strerror(-r));
+		fprintf(stderr, "nsboxctl: cannot prepare the command: %s\n",
+			error.words[0] != '\0' ? error.words : strerror(-r));
 		_exit(COMMAND_PROBLEM);
 	}
 	identity_exec(what->who, PARENT_FD);
@@ -132,7 +136,8 @@ int inside_run(const inside *what, nsb_error *error)
 	NSB_CLOSE int parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	terminal t;
 	pid_t child;
-	int r = signals < 0 || parent < 0 ? nsb_error_set(error, errno, "cannot watch a command: %s", strerror(errno)) : 0;
+	int r = signals < 0 || parent < 0 ? nsb_error_set(error, errno, "cannot watch a command: %s", strerror(errno))
+					  : 0;
 
 	if (r < 0)
 		return r;

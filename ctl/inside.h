@@ -6,12 +6,18 @@
 #include <sys/types.h>
 
 #include "common/error.h"
+#include "common/protocol.h"
 #include "ctl/identity.h"
+#include "pam_nsbox/confine.h"
 
 typedef struct inside {
 	const identity *who;
 	const int *cgroups; /* open files of the box's cgroups that take "0" of the new process; none: it is in them */
 	size_t n_cgroups;
+	/* what the command takes upon itself before it is somebody else, by confine_privileges(); NULL: this process has done
+	 * so */
+	const nsb_confinement *confinement;
+	const nsb_filter *filter;
 	/* What to do when somebody wants nsboxctl to end by this signal; called each time. */
 	void (*told)(void *argument, pid_t child, int number);
 	void *argument;

@@ -77,7 +77,7 @@ static int run_joined(const nsb_session *session, nsb_answer *answer, stay *here
 
 static int run_session(const nsb_session *session, const wishes *wish, char **argv)
 {
-	__attribute__((cleanup(nsb_answer_done))) nsb_answer answer = { .init = -1 };
+	__attribute__((cleanup(nsb_answer_done))) nsb_answer answer = NSB_ANSWER_NONE;
 	NSB_FREE char *conf = wish->conf != NULL ? ask_absolute(wish->conf) : NULL;
 	NSB_CLOSE int socket = -1;
 	nsb_error error = { 0 };

@@ -124,6 +124,7 @@ void show_json(const show_facts *facts)
 	add_login(made, entry->service, entry->tty, entry->rhost, entry->started);
 	json_object_object_add(object, "made", made);
 	json_object_object_add(object, "monitor_pid", json_object_new_int(entry->monitor.pid));
+	json_object_object_add(object, "subids", json_object_new_int64(entry->subids));
 	json_object_object_add(object, "terminals", describe_text(entry->terminals));
 	json_object_object_add(object, "linger", fact(facts, "linger"));
 	json_object_object_add(object, "stop_timeout", json_object_new_int64(entry->stop_timeout));

@@ -15,6 +15,7 @@
 
 #include "common/fd-util.h"
 #include "common/namespace-table.h"
+#include "common/settings.h"
 #include "common/string-util.h"
 #include "ctl/ask.h"
 #include "ctl/command.h"
@@ -189,6 +190,8 @@ static void print_head(const show_facts *facts)
 		return;
 	put("  %-13s %d", "PID 1", (int)entry->init.pid);
 	put("  %-13s %s", "host name", entry->hostname);
+	if (entry->subids != 0)
+		put("  %-13s %u-%u, beside the user's", "ids", entry->subids, entry->subids + NSB_SUBID_COUNT - 1);
 	print_life(facts);
 }
 

@@ -23,10 +23,10 @@ static bool reads(const nsb_step *step)
 
 /* The file that the step reads, O_PATH; -ENOENT; -EINVAL if it is something else than a file, whose reading could block
  * or act. */
-static int open_source(int root, const nsb_step *step, nsb_error *error)
+static int open_source(int root, uid_t other, const nsb_step *step, nsb_error *error)
 {
 	nsb_error why = { 0 };
-	NSB_CLOSE int fd = nsb_path_open(root, step->src, 0, NULL, NULL, &why);
+	NSB_CLOSE int fd = nsb_path_open_other(root, other, step->src, 0, NULL, NULL, &why);
 	struct stat st;
 
 	if (fd == -ENOENT)
@@ -46,7 +46,7 @@ int account_files_check(nsb_box *box)
 
 		if (!reads(&box->plan.steps[i]))
 			continue;
-		fd = open_source(box->tree, &box->plan.steps[i], &box->error);
+		fd = open_source(box->tree, 0, &box->plan.steps[i], &box->error);
 		if (fd < 0 && fd != -ENOENT)
 			return fd;
 	}
@@ -56,7 +56,7 @@ int account_files_check(nsb_box *box)
 /* The text of the file in *ret (the caller frees) and what it is; -ENOENT. */
 static int read_source(nsb_box *box, const nsb_step *step, char **ret, struct stat *st)
 {
-	NSB_CLOSE int path = open_source(box->root, step, &box->error);
+	NSB_CLOSE int path = open_source(box->root, box->subid_base, step, &box->error);
 	NSB_CLOSE int fd = -1;
 	NSB_FREE char *text = NULL;
 	char proc[64];

@@ -2,15 +2,19 @@
 #include "helper/answer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 
+#include "common/fd-util.h"
 #include "common/protocol.h"
 #include "helper/account.h"
 #include "helper/build.h"
+#include "helper/filter.h"
 #include "helper/namespaces.h"
 
 nsb_result answer_result(const nsb_box *box, int r)
@@ -34,6 +38,7 @@ static void fill_answer(const nsb_box *box, nsb_result result, nsb_answer *answe
 	answer->gid = box->session.gid;
 	answer->profile = box->choice.profile != NULL ? box->choice.profile->name : NULL;
 	answer->init = -1;
+	answer->confinement.filter = -1;
 }
 
 /* Says no, or that there is no profile, or that it could be done. */
@@ -72,6 +77,21 @@ static int answer_cgroups(nsb_box *box, nsb_answer *answer, char *back[], char p
 	return 0;
 }
 
+void answer_confine(const nsb_box *box, nsb_confinement *ret)
+{
+	static char keyring[64];
+	bool alone = strcmp(box->session.id, box->session.login) == 0;
+
+	/* with the login's id, which nobody could know: a keyring of that name that is there already would be joined */
+	snprintf(keyring, sizeof(keyring), "nsbox:%s%s%s", box->session.id, alone ? "" : ":",
+		 alone ? "" : box->session.login);
+	*ret = (nsb_confinement){ .capabilities = box->plan.capabilities,
+				  .flags = (box->plan.no_new_privs ? NSB_CONFINE_NO_NEW_PRIVS : 0) |
+					   (!box->plan.core && filter_core_leaves() ? NSB_CONFINE_NO_CORE : 0),
+				  .keyring = keyring,
+				  .filter = box->filter };
+}
+
 /* Stage 13. */
 int answer_box(nsb_box *box)
 {
@@ -88,6 +108,7 @@ int answer_box(nsb_box *box)
 		answer.namespaces |= NSB_OWN_CGROUP_NAMESPACE; /* it stays in its scope, PID 1 is elsewhere */
 	answer.environment = box->plan.environment;
 	answer.n_environment = box->plan.n_environment;
+	answer_confine(box, &answer.confinement);
 	answer.init = box->init;
 	answer.root_mount = namespaces_root_mount(box->init_pid);
 	r = answer_cgroups(box, &answer, back, paths);

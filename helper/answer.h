@@ -15,4 +15,7 @@ int answer_short(nsb_box *box, nsb_result result);
 /* Stage 13: the box, then waits for JOINED. Negative errno with a sentence in box->error. */
 int answer_box(nsb_box *box);
 
+/* What the application, and nsboxctl enter, are to take upon themselves. Strings in *ret are static. */
+void answer_confine(const nsb_box *box, nsb_confinement *ret);
+
 #endif

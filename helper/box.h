@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "common/config.h"
+#include "common/idmap.h"
 #include "common/plan.h"
 #include "common/profile.h"
 #include "common/protocol.h"
@@ -16,12 +17,13 @@
 #include "common/session.h"
 #include "common/settings.h"
 #include "helper/cgroup.h"
+#include "helper/userns-make.h"
 
 #define NSB_BOX_MOUNTS_MAX 256
 
 /* one group in each tree: written down for whoever cleans, and sent to the application beside the pidfd of PID 1 */
 _Static_assert(NSB_CGROUP_TREES_MAX <= NSB_ENTRY_CGROUPS_MAX, "a registry entry must hold the groups of a box");
-_Static_assert(NSB_CGROUP_TREES_MAX + 1 <= NSB_ANSWER_FDS_MAX, "an answer must hold the groups of a box");
+_Static_assert(NSB_CGROUP_TREES_MAX + 2 <= NSB_ANSWER_FDS_MAX, "an answer must hold the groups of a box");
 
 /* A mount that this box made: proved at the end by its id. */
 typedef struct nsb_made_mount {
@@ -47,6 +49,12 @@ typedef struct nsb_box {
 	bool planned;
 	/* could be boxed, but is not to be (on_change = refuse; overlay of another box): on_error does not count */
 	bool forbidden;
+	/* user_namespace = keep-id (idmap.h) */
+	nsb_kept_ids kept;
+	uint32_t subid_base;	 /* the first id of the box's range; 0: the box has the host's ids */
+	bool lived_in;		 /* somebody has been in the box already: nothing of its root's is trusted */
+	int userns, hole;	 /* maps: the box's user namespace; all ids but those of boxes */
+	int owned[USERNS_OWNED]; /* UTS, IPC, network: of the box's user namespace */
 	/* found by check */
 	nsb_cgroup_layout layout;
 	int init_program, monitor_program; /* O_PATH */
@@ -69,6 +77,7 @@ typedef struct nsb_box {
 	char *scope_before, *slice_before;
 	int upper; /* directory that keeps what is written; its lock is held as long as the monitor lives */
 	int upper_lock;
+	int filter;	 /* seccomp program for the application; -1: none */
 	bool upper_made; /* by this login: an undo takes it away, if it has the lock as well */
 	bool upper_locked;
 	int life[2]; /* life pipe */

@@ -38,8 +38,11 @@ int capabilities_check(nsb_error *error)
 		if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i].capability) && used < sizeof(missing))
 			used += (size_t)snprintf(missing + used, sizeof(missing) - used, " cap_%s", needed[i].name);
 	if (used > 0)
-		return nsb_error_set(error, EPERM,
-				     "the application runs without%s: give its service these capabilities", missing);
+		return nsb_error_set(
+			error, EPERM,
+			"the application runs without%s: give its service these capabilities (or has it been in "
+			"a box before? What it took upon itself there stays: one process, one session)",
+			missing);
 	return 0;
 }
 
@@ -95,4 +98,17 @@ int capabilities_keep_mount(int effective, nsb_error *error)
 		wanted += capng_have_capability(CAPNG_PERMITTED, kept[i]) +
 			  (effective && capng_have_capability(CAPNG_EFFECTIVE, kept[i]));
 	return n == wanted ? 0 : nsb_error_set(error, EPERM, "capabilities are not what was asked for to open a home");
+}
+
+int capabilities_raise(nsb_error *error)
+{
+	capng_setpid(getpid());
+	if (capng_get_caps_process() < 0)
+		return nsb_error_set(error, EIO, "cannot read the capabilities of this process");
+	for (unsigned capability = 0; capability <= (unsigned)CAP_LAST_CAP; capability++)
+		if (capng_have_capability(CAPNG_PERMITTED, capability))
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, capability);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
+		return nsb_error_set(error, EPERM, "cannot raise capabilities: %s", strerror(errno));
+	return 0;
 }

@@ -17,4 +17,8 @@ int capabilities_check(nsb_error *error);
  * only if `effective`. Compared afterwards; -EPERM with a sentence. */
 int capabilities_keep_mount(int effective, nsb_error *error);
 
+/* What this process may have in force is in force: a change of the ids for file systems has taken some of it away. 0 or
+ * negative errno with a sentence. */
+int capabilities_raise(nsb_error *error);
+
 #endif

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,7 +42,12 @@ int check_kernel(nsb_error *error)
 		/* every pointer is bad and every descriptor and size wrong: no call gets as far as doing something */
 		if (syscall(calls[i].number, -1, -1L, -1L, -1L, -1L) < 0 && errno == ENOSYS)
 			return nsb_error_set(error, ENOSYS,
-					     "%s(2) is missing (in Linux since %s) or blocked by a seccomp filter",
+					     prctl(PR_GET_SECCOMP) == 0
+						     ? "%s(2) is missing (in Linux since %s)"
+						     : "%s(2) is missing (in Linux since %s) or blocked by a seccomp "
+						       "filter (of the service; or has the application been in a box "
+						       "before? What it took upon itself there stays: one process, "
+						       "one session)",
 					     calls[i].name, calls[i].since);
 	}
 	return 0;
@@ -75,11 +81,12 @@ static const char *const trusted_places[] = {
 	"/usr/lib/x86_64-linux-gnu/gconv",
 };
 
-int check_trusted(int root, const char *name, nsb_error *error)
+int check_trusted(int root, uid_t other, const char *name, nsb_error *error)
 {
 	for (size_t i = 0; i < sizeof(trusted_places) / sizeof(trusted_places[0]); i++) {
 		nsb_error why = { 0 };
-		NSB_CLOSE int fd = nsb_path_open(root, trusted_places[i], NSB_PATH_TRUSTED, NULL, NULL, &why);
+		NSB_CLOSE int fd =
+			nsb_path_open_other(root, other, trusted_places[i], NSB_PATH_TRUSTED, NULL, NULL, &why);
 		struct stat st;
 
 		if (fd < 0 && fd != -ENOENT)
@@ -191,7 +198,7 @@ int check_tree(const nsb_plan *plan, int tree, const char *shell, nsb_error *err
 		return 0;
 	if (plan->root_kind == NSB_ROOT_CURATED)
 		return shell != NULL ? check_curated_shell(plan, tree, shell, error) : 0;
-	r = check_trusted(tree, plan->root, error);
+	r = check_trusted(tree, 0, plan->root, error);
 	if (r == 0)
 		r = check_mount_points(plan, tree, error);
 	if (r == 0)

@@ -22,6 +22,8 @@
 #include "helper/check-limits.h"
 #include "helper/check-names.h"
 #include "helper/device-match.h"
+#include "helper/filter.h"
+#include "helper/idmap.h"
 #include "helper/share.h"
 #include "helper/steps.h"
 #include "helper/tree.h"
@@ -248,6 +250,8 @@ int check_box(nsb_box *box)
 	if (r == 0)
 		r = open_programs(box);
 	if (r == 0)
+		r = filter_check(&box->plan, &box->error);
+	if (r == 0)
 		r = check_limits(&box->plan, &box->layout, &box->error);
 	if (r == 0)
 		r = find_scope(box);
@@ -261,6 +265,8 @@ int check_box(nsb_box *box)
 		r = open_tree(box);
 	if (r == 0 && box->tree >= 0)
 		r = check_tree(&box->plan, box->tree, box->session.shell, &box->error);
+	if (r == 0)
+		r = idmap_check(box);
 	if (r == 0)
 		r = check_sources(box);
 	if (r == 0)

@@ -15,8 +15,8 @@ int check_root(const nsb_plan *plan, const char *shell, nsb_error *error);
 int check_tree(const nsb_plan *plan, int tree, const char *shell, nsb_error *error);
 
 /* Whether the places from which the application, as root, loads code and settings can be changed by root alone. `name`:
- * what the tree is called. */
-int check_trusted(int tree, const char *name, nsb_error *error);
+ * what the tree is called. `other` counts as root as well: root of the box, where owners are shown so; 0: nobody. */
+int check_trusted(int tree, uid_t other, const char *name, nsb_error *error);
 
 /* Whether an earlier step of the plan mounts something above the place of step `i`: what is there is seen only when that is
  * done. */

@@ -8,6 +8,7 @@
 #include "common/fd-util.h"
 #include "common/path-util.h"
 #include "helper/device-match.h"
+#include "helper/idmap.h"
 #include "helper/mounts.h"
 #include "helper/steps.h"
 
@@ -20,7 +21,7 @@ static int add(void *data, const char *path, int fd, const struct stat *st)
 {
 	const wish *w = data;
 	nsb_step bind = *w->step;
-	NSB_CLOSE int there = nsb_path_open(w->box->root, path, NSB_PATH_NO_SYMLINKS, NULL, NULL, NULL);
+	NSB_CLOSE int there = idmap_path(w->box, path, NSB_PATH_NO_SYMLINKS, NULL, NULL, NULL);
 	NSB_CLOSE int target = -1;
 	NSB_CLOSE int tree = -1;
 

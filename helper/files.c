@@ -15,6 +15,7 @@
 
 #include "common/fd-util.h"
 #include "common/path-util.h"
+#include "helper/idmap.h"
 #include "helper/mounts.h"
 #include "helper/steps.h"
 
@@ -31,8 +32,8 @@ int mounts_open_parent(nsb_box *box, const nsb_step *step, const char **ret_name
 	slash = strrchr(copy, '/');
 	*slash = '\0';
 	*ret_name = step->dst + (slash - copy) + 1;
-	parent = nsb_path_open(box->root, slash == copy ? "/" : copy, NSB_PATH_NO_SYMLINKS | NSB_PATH_DIRECTORY, NULL,
-			       NULL, &box->error);
+	parent = idmap_path(box, slash == copy ? "/" : copy, NSB_PATH_NO_SYMLINKS | NSB_PATH_DIRECTORY, NULL, NULL,
+			    &box->error);
 	if (parent < 0)
 		return parent;
 	if (!mounts_is_ours(box, parent))
@@ -54,7 +55,8 @@ int files_mkdir(nsb_box *box, const nsb_step *step)
 
 	if (parent < 0)
 		return parent;
-	if (mkdirat(parent, name, 0700) < 0 || fchownat(parent, name, step->uid, step->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	if (mkdirat(parent, name, 0700) < 0 ||
+	    fchownat(parent, name, idmap_uid(box, step->uid), idmap_gid(box, step->gid), AT_SYMLINK_NOFOLLOW) < 0 ||
 	    fchmodat(parent, name, step->mode, 0) < 0)
 		return failed(box, step);
 	return 0;
@@ -70,7 +72,7 @@ int files_create(nsb_box *box, const nsb_step *step, mode_t mode, uid_t uid, gid
 	if (parent < 0)
 		return parent;
 	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0)
+	if (fd < 0 || fchown(fd, idmap_uid(box, uid), idmap_gid(box, gid)) < 0 || fchmod(fd, mode) < 0)
 		return failed(box, step);
 	*ret = nsb_steal_fd(&fd);
 	return 0;
@@ -105,7 +107,7 @@ int files_like(nsb_box *box, const nsb_step *step)
 int files_hosts(nsb_box *box, const nsb_step *step)
 {
 	NSB_FREE char *text = malloc(COPY_MAX);
-	NSB_CLOSE int path = nsb_path_open(box->root, "/etc/hosts", 0, NULL, NULL, NULL);
+	NSB_CLOSE int path = idmap_path(box, "/etc/hosts", 0, NULL, NULL, NULL);
 	NSB_CLOSE int from = -1;
 	NSB_CLOSE int to = -1;
 	char name[64], proc[64];
@@ -143,7 +145,10 @@ int files_symlink(nsb_box *box, const nsb_step *step)
 
 	if (parent < 0)
 		return parent;
-	return symlinkat(step->data, parent, name) < 0 ? failed(box, step) : 0;
+	return symlinkat(step->data, parent, name) < 0 ||
+			       fchownat(parent, name, idmap_uid(box, 0), idmap_gid(box, 0), AT_SYMLINK_NOFOLLOW) < 0
+		       ? failed(box, step)
+		       : 0;
 }
 
 int files_node(nsb_box *box, const nsb_step *step)
@@ -157,6 +162,7 @@ int files_node(nsb_box *box, const nsb_step *step)
 	if (sscanf(step->data, "%u:%u", &major_number, &minor_number) != 2)
 		return nsb_error_set(&box->error, EINVAL, "%s: %s is no device number", step->dst, step->data);
 	if (mknodat(parent, name, S_IFCHR | 0600, makedev(major_number, minor_number)) < 0 ||
+	    fchownat(parent, name, idmap_uid(box, 0), idmap_gid(box, 0), AT_SYMLINK_NOFOLLOW) < 0 ||
 	    fchmodat(parent, name, step->mode, 0) < 0)
 		return failed(box, step);
 	return 0;

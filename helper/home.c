@@ -15,6 +15,7 @@
 #include "common/fd-util.h"
 #include "common/path-util.h"
 #include "helper/as-user.h"
+#include "helper/idmap.h"
 #include "helper/mounts.h"
 #include "helper/steps.h"
 
@@ -42,7 +43,7 @@ static int open_place(nsb_box *box, const void *data)
 {
 	const nsb_step *step = data;
 
-	return nsb_path_open(box->root, step->dst, NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
+	return idmap_path(box, step->dst, NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
 }
 
 /* Where it goes in the box. -ENOENT with a sentence if there is no place. */

@@ -15,6 +15,8 @@
 
 #include "common/fd-util.h"
 #include "common/namespace-table.h"
+#include "helper/answer.h"
+#include "helper/idmap.h"
 #include "helper/share.h"
 #include "helper/steps.h"
 #include "helper/utmp-record.h"
@@ -35,6 +37,11 @@ static void fill_entry(const nsb_box *box, nsb_entry *entry)
 	entry->uid = box->session.uid;
 	entry->started = time(NULL);
 	if (box->planned) {
+		nsb_confinement confinement;
+
+		answer_confine(box, &confinement);
+		entry->capabilities = confinement.capabilities;
+		entry->confine = confinement.flags;
 		snprintf(entry->hostname, sizeof(entry->hostname), "%s", box->plan.hostname);
 		snprintf(entry->share, sizeof(entry->share), "%s", box->plan.share ? NSB_ENTRY_SHARED : "");
 		snprintf(entry->terminals, sizeof(entry->terminals), "%s", box->plan.terminals);
@@ -120,7 +127,8 @@ void host_sessions_done(nsb_box *box, const nsb_step *step)
 int host_register(nsb_box *box, const nsb_step *step)
 {
 	NSB_FREE char *plan = nsb_plan_text(&box->plan);
-	int r;
+	NSB_CLOSE int ranges = -1;
+	int r = 0;
 
 	(void)step;
 	if (plan == NULL)
@@ -128,6 +136,8 @@ int host_register(nsb_box *box, const nsb_step *step)
 	fill_entry(box, &box->entry);
 	/* The groups' paths are written down before they are made: whoever cleans after a crash must find them. */
 	r = host_cgroup_paths(box);
+	if (r == 0 && idmap_wanted(box))
+		r = subids_choose(box, &ranges);
 	if (r < 0)
 		return r;
 	r = nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);

@@ -16,6 +16,7 @@
 
 #include "common/fd-util.h"
 #include "common/path-util.h"
+#include "helper/idmap.h"
 #include "helper/namespaces.h"
 
 /* The file systems in memory that the plan mounts are where it says, for root alone can change that. */
@@ -29,7 +30,7 @@ static void recall_mounts(nsb_box *box)
 
 		if (step->op != NSB_OP_MOUNT || strcmp(step->src, "tmpfs") != 0 || box->n_mounts == NSB_BOX_MOUNTS_MAX)
 			continue;
-		fd = nsb_path_open(box->root, step->dst, NSB_PATH_NO_SYMLINKS | NSB_PATH_DIRECTORY, NULL, NULL, NULL);
+		fd = idmap_path(box, step->dst, NSB_PATH_NO_SYMLINKS | NSB_PATH_DIRECTORY, NULL, NULL, NULL);
 		if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
 			box->mounts[box->n_mounts++] =
 				(nsb_made_mount){ .dst = step->dst, .id = nsb_mount_id(fd), .fresh_tmpfs = true };
@@ -50,6 +51,7 @@ static int enter(nsb_box *box)
 	/* /proc is the box's now and does not know us, so the mount is asked */
 	if (wanted == 0 || nsb_mount_id(box->root) != wanted || nsb_mount_id(box->host_root) == wanted)
 		return nsb_error_set(&box->error, EPERM, "not in the box's tree: nothing is changed");
+	box->lived_in = true;
 	recall_mounts(box);
 	return 0;
 }

@@ -16,6 +16,8 @@
 #include "common/fd-util.h"
 #include "common/path-util.h"
 #include "helper/home.h"
+#include "helper/idmap.h"
+#include "helper/mount-types.h"
 #include "helper/new-mount-api.h"
 #include "helper/steps.h"
 
@@ -55,15 +57,16 @@ int mounts_attach(nsb_box *box, const char *dst, int mount, int target, bool fre
 int mounts_make(nsb_box *box, const char *type, const char *options, unsigned flags)
 {
 	NSB_CLOSE int fs = sys_fsopen(type, FSOPEN_CLOEXEC);
-	NSB_FREE char *copy = options != NULL ? strdup(options) : NULL;
+	NSB_FREE char *copy = idmap_options(box, type, options);
 	char *save = NULL;
 	int mount;
 
+	if (copy == NULL)
+		return -ENOMEM;
 	if (fs < 0)
 		return nsb_error_set(&box->error, errno, "cannot make a file system of type %s: %s", type,
 				     strerror(errno));
-	for (char *word = copy != NULL ? strtok_r(copy, ",", &save) : NULL; word != NULL;
-	     word = strtok_r(NULL, ",", &save)) {
+	for (char *word = strtok_r(copy, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
 		char *value = strchr(word, '=');
 		unsigned command = value != NULL ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG;
 
@@ -84,7 +87,7 @@ int mounts_make(nsb_box *box, const char *type, const char *options, unsigned fl
 }
 
 /* Makes what is missing of a path, component by component, below a directory of ours. */
-static int make_missing(int at, char *rest, bool as_file)
+static int make_missing(const nsb_box *box, int at, char *rest, bool as_file)
 {
 	NSB_CLOSE int dir = fcntl(at, F_DUPFD_CLOEXEC, 0);
 	char *save = NULL;
@@ -98,7 +101,8 @@ static int make_missing(int at, char *rest, bool as_file)
 		else
 			fd = mkdirat(dir, name, 0700) < 0 ? -1 : openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		/* the umask is 077, but the user must get through to what is mounted there */
-		if (fd < 0 || fchmodat(dir, name, next == NULL && as_file ? 0644 : 0755, 0) < 0) {
+		if (fd < 0 || fchownat(dir, name, idmap_uid(box, 0), idmap_gid(box, 0), AT_SYMLINK_NOFOLLOW) < 0 ||
+		    fchmodat(dir, name, next == NULL && as_file ? 0644 : 0755, 0) < 0) {
 			int saved = errno;
 
 			nsb_close(fd);
@@ -153,7 +157,7 @@ int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file)
 	unsigned flags = step->flags & NSB_STEP_NO_SYMLINKS ? NSB_PATH_NO_SYMLINKS : 0;
 	NSB_CLOSE int parent = -1;
 	char rest[PATH_MAX];
-	int fd = nsb_path_open(box->root, step->dst, flags, &parent, rest, &box->error);
+	int fd = idmap_path(box, step->dst, flags, &parent, rest, &box->error);
 
 	if (fd != -ENOENT || parent < 0)
 		return fd;
@@ -170,7 +174,7 @@ int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file)
 		return nsb_error_set(&box->error, ENOENT, "%s is missing in the root %s: make it (%s)", step->dst,
 				     box->plan.root, as_file ? "an empty file" : "mkdir -p");
 	}
-	fd = make_missing(parent, rest, as_file);
+	fd = make_missing(box, parent, rest, as_file);
 	if (fd < 0)
 		return nsb_error_set(&box->error, fd, "cannot make the mount point %s: %s", step->dst, strerror(-fd));
 	return fd;
@@ -179,7 +183,7 @@ int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file)
 int mounts_detach(nsb_box *box, const nsb_step *step)
 {
 	char path[PATH_MAX];
-	NSB_CLOSE int target = nsb_path_open(box->root, step->dst, NSB_PATH_NO_SYMLINKS, NULL, NULL, &box->error);
+	NSB_CLOSE int target = idmap_path(box, step->dst, NSB_PATH_NO_SYMLINKS, NULL, NULL, &box->error);
 
 	if (target < 0)
 		return target;
@@ -194,20 +198,6 @@ int mounts_detach(nsb_box *box, const nsb_step *step)
 		return nsb_error_set(&box->error, errno, "cannot detach the clone of %s: %s", step->dst,
 				     strerror(errno));
 	return 0;
-}
-
-/* File systems through which the kernel or the host is seen or set. */
-static const char *const kernel_types[] = { "proc",	"sysfs",      "cgroup",	   "cgroup2",  "devpts",
-					    "devtmpfs", "mqueue",     "debugfs",   "tracefs",  "securityfs",
-					    "configfs", "bpf",	      "pstore",	   "efivarfs", "binfmt_misc",
-					    "nsfs",	"rpc_pipefs", "selinuxfs", "fusectl",  "resctrl" };
-
-static bool is_kernel_type(const char *type)
-{
-	for (size_t i = 0; i < sizeof(kernel_types) / sizeof(kernel_types[0]); i++)
-		if (strcmp(kernel_types[i], type) == 0)
-			return true;
-	return false;
 }
 
 int mounts_detach_kernel(nsb_box *box, const nsb_step *step)
@@ -227,7 +217,7 @@ int mounts_detach_kernel(nsb_box *box, const nsb_step *step)
 		if (behind == NULL || sscanf(line, "%*d %*d %*s %*s %4095s", point) != 1 ||
 		    sscanf(behind, " - %63s", type) != 1)
 			continue;
-		if (!nsb_path_below(point, NSB_RUNDIR) || strcmp(point, NSB_RUNDIR) == 0 || !is_kernel_type(type))
+		if (!nsb_path_below(point, NSB_RUNDIR) || strcmp(point, NSB_RUNDIR) == 0 || !mount_type_is_kernel(type))
 			continue;
 		/* A name with a blank is written with \040 and not found: such a mount cannot be told apart safely, so
 		 * it ends the login rather than stay. ENOENT, EINVAL: went with the one above it. */
@@ -266,12 +256,18 @@ int mounts_mount(nsb_box *box, const nsb_step *step)
 
 int mounts_clone(nsb_box *box, const nsb_step *step, int source)
 {
-	unsigned recursive = step->flags & NSB_STEP_RECURSIVE ? AT_RECURSIVE : 0;
+	bool map = step->flags & NSB_STEP_IDMAP;
+	/* of a tree that is mapped each mount comes by itself (bind_open) */
+	unsigned recursive = (step->flags & NSB_STEP_RECURSIVE) && !map ? AT_RECURSIVE : 0;
 	struct mount_attr attributes = { .attr_set = mounts_attributes(step->flags) };
 	NSB_CLOSE int tree = sys_open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | recursive);
 
 	if (tree < 0)
 		return nsb_error_set(&box->error, errno, "cannot clone %s: %s", step->src, strerror(errno));
+	if (map && idmap_mount(box, tree) < 0)
+		return idmap_cannot(source, step->src, &box->error);
+	if (!(step->flags & (NSB_STEP_IDMAP | NSB_STEP_READ_ONLY | NSB_STEP_SOURCE_IN_BOX)))
+		idmap_mount_hole(box, tree, recursive);
 	/* A mount that arrives later would not carry the flags; only below a home are such mounts (autofs) wanted. */
 	if (!(step->flags & NSB_STEP_HOME))
 		attributes.propagation = MS_PRIVATE;
@@ -286,6 +282,8 @@ static int bind_open(nsb_box *box, const nsb_step *step, int source)
 	NSB_CLOSE int target = -1;
 	NSB_CLOSE int tree = -1;
 	struct stat from, to;
+	char path[PATH_MAX];
+	int r;
 
 	/* of a home it is known, and root may not be allowed to look */
 	from.st_mode = S_IFDIR;
@@ -303,7 +301,11 @@ static int bind_open(nsb_box *box, const nsb_step *step, int source)
 	tree = mounts_clone(box, step, source);
 	if (tree < 0)
 		return tree;
-	return mounts_attach(box, step->dst, tree, target, false);
+	r = mounts_attach(box, step->dst, tree, target, false);
+	if (r < 0 || (step->flags & (NSB_STEP_IDMAP | NSB_STEP_RECURSIVE)) != (NSB_STEP_IDMAP | NSB_STEP_RECURSIVE))
+		return r;
+	r = nsb_path_of(source, path);
+	return r < 0 ? r : idmap_mounts_below(box, path, step->dst, mounts_attributes(step->flags));
 }
 
 int mounts_bind(nsb_box *box, const nsb_step *step)
@@ -355,7 +357,7 @@ int mounts_bind_link_target(nsb_box *box, const nsb_step *step)
 int mounts_mask(nsb_box *box, const nsb_step *step)
 {
 	nsb_error error = { 0 };
-	NSB_CLOSE int target = nsb_path_open(box->root, step->dst, 0, NULL, NULL, &error);
+	NSB_CLOSE int target = idmap_path(box, step->dst, 0, NULL, NULL, &error);
 	NSB_CLOSE int mount = -1;
 	NSB_CLOSE int null = -1;
 	nsb_step empty = { .src = (char *)"/dev/null",
@@ -373,7 +375,7 @@ int mounts_mask(nsb_box *box, const nsb_step *step)
 				    NSB_STEP_READ_ONLY | NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC);
 	} else {
 		/* the node made on this box's own /dev, never one of the root's tree (CVE-2025-31133) */
-		null = nsb_path_open(box->root, "/dev/null", NSB_PATH_NO_SYMLINKS, NULL, NULL, &box->error);
+		null = idmap_path(box, "/dev/null", NSB_PATH_NO_SYMLINKS, NULL, NULL, &box->error);
 		if (null < 0)
 			return null;
 		if (fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3) ||

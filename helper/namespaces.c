@@ -21,6 +21,7 @@
 #include "common/fd-util.h"
 #include "common/path-util.h"
 #include "common/protocol.h"
+#include "helper/idmap.h"
 #include "helper/new-mount-api.h"
 #include "helper/steps.h"
 
@@ -63,7 +64,10 @@ int namespaces_spawn(nsb_box *box, const nsb_step *step)
 {
 	/* The cgroup namespace comes later: its root is the group one is in when making it, and the builder is not in
 	 * the box's group yet. */
-	struct clone_args args = { .flags = CLONE_PIDFD | (box->plan.namespaces & ~(uint64_t)CLONE_NEWCGROUP),
+	/* Those of the box's user namespace are there already (userns.c). */
+	uint64_t others =
+		CLONE_NEWCGROUP | (idmap_wanted(box) ? CLONE_NEWUSER | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET : 0);
+	struct clone_args args = { .flags = CLONE_PIDFD | (box->plan.namespaces & ~others),
 				   .pidfd = (uintptr_t)&box->init,
 				   .exit_signal = SIGCHLD };
 	/* A process is made in a version 2 group, because moving it there costs 5 to 11 ms. Where that tree is beside

@@ -9,7 +9,7 @@
  *  4 plan        everything is decided, as a list that can be printed. Pure.
  *  5 check       sources, owners, kernel. The last stage without side effects: the account hook stops here.
  *  ---- effects on the host begin; each has an undo, and a guard outlives us ----
- *  6 host        registry entry with its lock, cgroup
+ *  6 host        registry entry with its lock, cgroup, filter of system calls
  *  7 spawn       clone3(2): the builder, PID 1 of the new namespaces
  *  8 build       (builder) cgroup, names, lo, the tree and its mounts
  *  9 enclose     (builder) /proc, pivot_root(2). From here on the old root is gone.
@@ -217,6 +217,8 @@ static int make(nsb_box *box)
 	r = prepare(box);
 	if (r == 0)
 		r = build_stage(box, NSB_STAGE_HOST);
+	if (box->joining)
+		box->subid_base = box->entry.subids;
 	if (r == 0 && box->joining)
 		r = work_inside(box);
 	if (r < 0 || box->joining)
@@ -381,7 +383,11 @@ static int serve(void)
 			       .tree = -1,
 			       .upper = -1,
 			       .upper_lock = -1,
+			       .filter = -1,
 			       .host_root = -1,
+			       .userns = -1,
+			       .hole = -1,
+			       .owned = { -1, -1, -1 },
 			       .root = -1 };
 	int r = decide(&box);
 

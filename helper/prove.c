@@ -48,7 +48,7 @@ static int open_unseen(nsb_box *box, int root, const char *path)
 	int fd;
 
 	snprintf(above, sizeof(above), "%.*s", name == path ? 1 : (int)(name - path), path);
-	parent = nsb_path_open(root, above, NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
+	parent = nsb_path_open_other(root, box->subid_base, above, NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
 	if (parent < 0)
 		return parent;
 	fd = openat(parent, name + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -67,7 +67,7 @@ static int prove_mounts(nsb_box *box)
 
 		if (covered_later(box, i))
 			continue;
-		fd = nsb_path_open(root, box->mounts[i].dst, 0, NULL, NULL, &error);
+		fd = nsb_path_open_other(root, box->subid_base, box->mounts[i].dst, 0, NULL, NULL, &error);
 		if (fd == -EACCES)
 			fd = open_unseen(box, root, box->mounts[i].dst);
 		if (fd < 0)

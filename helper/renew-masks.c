@@ -13,6 +13,7 @@
 #include "common/fd-util.h"
 #include "common/path-util.h"
 #include "common/string-util.h"
+#include "helper/idmap.h"
 #include "helper/steps.h"
 
 /* In the order of the plan; until the process ends, which frees them. */
@@ -94,7 +95,7 @@ int renew_masks(nsb_box *box)
 
 	for (size_t i = 0; i < n_places; i++) {
 		const nsb_step step = { .op = NSB_OP_MASK, .dst = places[i], .flags = NSB_STEP_OPTIONAL };
-		NSB_CLOSE int fd = nsb_path_open(box->root, places[i], 0, NULL, NULL, NULL);
+		NSB_CLOSE int fd = idmap_path(box, places[i], 0, NULL, NULL, NULL);
 		struct stat st;
 		int one;
 

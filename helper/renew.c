@@ -18,6 +18,7 @@
 #include "common/path-util.h"
 #include "common/registry.h"
 #include "common/string-util.h"
+#include "helper/idmap.h"
 #include "helper/inside.h"
 #include "helper/monitor-watch.h"
 #include "helper/mounts.h"
@@ -191,7 +192,7 @@ static int find_sources(nsb_box *box, const char *plan)
 /* One whose source is in the box as well: now it can be looked at. -ENOENT if it is not there. */
 static int find_inner_source(nsb_box *box, source *s)
 {
-	NSB_CLOSE int fd = nsb_path_open(box->root, s->step->src, NSB_PATH_NO_SYMLINKS, NULL, NULL, NULL);
+	NSB_CLOSE int fd = idmap_path(box, s->step->src, NSB_PATH_NO_SYMLINKS, NULL, NULL, NULL);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -202,7 +203,7 @@ static int find_inner_source(nsb_box *box, source *s)
 	return s->tree < 0 ? s->tree : 0;
 }
 
-/* Whether something is mounted there, and not on a directory above it. */
+/* Whether something is mounted there, and not on a directory above it; then that directory is the working directory. */
 static bool is_mount_point(nsb_box *box, const nsb_step *at, int target)
 {
 	NSB_FREE char *above = strdup(at->dst);
@@ -212,8 +213,9 @@ static bool is_mount_point(nsb_box *box, const nsb_step *at, int target)
 	if (slash == NULL || slash == above)
 		return false;
 	*slash = '\0';
-	parent = nsb_path_open(box->root, above, NSB_PATH_DIRECTORY, NULL, NULL, NULL);
-	return parent >= 0 && nsb_mount_id(parent) != nsb_mount_id(target);
+	parent = idmap_path(box, above, NSB_PATH_DIRECTORY, NULL, NULL, NULL);
+	/* what is in the box may be exchanged under us: the directory is where we stand, and only a name is left */
+	return parent >= 0 && nsb_mount_id(parent) != nsb_mount_id(target) && fchdir(parent) == 0;
 }
 
 /* The target without the mount that is not right any more. */
@@ -230,7 +232,7 @@ static int open_bare(nsb_box *box, const nsb_step *at, bool as_file, const sourc
 		return -EEXIST;
 	if (!is_mount_point(box, at, target))
 		return nsb_steal_fd(&target);
-	if (umount2(at->dst, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+	if (umount2(strrchr(at->dst, '/') + 1, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 		return nsb_error_set(&box->error, errno, "cannot detach the old %s: %s", at->dst, strerror(errno));
 	return mounts_open_target(box, at, as_file);
 }
@@ -285,7 +287,14 @@ static int lock_renewal(int boxes, const char *id)
 
 int renew_box(const char *id)
 {
-	static nsb_box box = { .socket = -1, .monitor = -1, .init = -1, .root = -1, .host_root = -1 };
+	static nsb_box box = { .socket = -1,
+			       .monitor = -1,
+			       .init = -1,
+			       .root = -1,
+			       .host_root = -1,
+			       .userns = -1,
+			       .hole = -1,
+			       .owned = { -1, -1, -1 } };
 	NSB_CLOSE int boxes = nsb_registry_open(false, NULL);
 	NSB_FREE char *plan = NULL;
 	int r = boxes < 0 ? boxes : lock_renewal(boxes, id);
@@ -301,6 +310,8 @@ int renew_box(const char *id)
 	if (r == -ENOENT || r == -ESRCH)
 		return 0; /* it ends */
 	box.init_pid = box.entry.init.pid;
+	box.subid_base = box.entry.subids;
+	box.kept.uid = box.entry.uid;
 	if (r >= 0)
 		r = find_sources(&box, plan);
 	if (r >= 0)

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -14,7 +15,9 @@
 #include "common/fd-util.h"
 #include "common/path-util.h"
 #include "common/string-util.h"
+#include "helper/capabilities.h"
 #include "helper/check.h"
+#include "helper/idmap.h"
 #include "helper/mounts.h"
 #include "helper/new-mount-api.h"
 #include "helper/steps.h"
@@ -56,27 +59,58 @@ static int clone_tree(nsb_box *box, const nsb_step *step)
 					 .propagation = step->flags & NSB_STEP_SLAVE ? 0 : MS_PRIVATE };
 	NSB_CLOSE int source =
 		nsb_path_open(box->host_root, step->src, flags | NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
+	/* where owners are mapped, each mount comes by itself */
+	unsigned recursive = step->flags & NSB_STEP_IDMAP ? 0 : AT_RECURSIVE;
 	NSB_CLOSE int tree = -1;
 
 	if (source < 0)
 		return source;
-	tree = sys_open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	tree = sys_open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | recursive);
 	if (tree < 0)
 		return nsb_error_set(&box->error, errno, "cannot clone the tree %s: %s", step->src, strerror(errno));
+	if ((step->flags & NSB_STEP_IDMAP) && idmap_mount(box, tree) < 0)
+		return idmap_cannot(source, step->src, &box->error);
 	if ((attributes.attr_set != 0 || attributes.propagation != 0) &&
-	    sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) < 0)
+	    sys_mount_setattr(tree, "", AT_EMPTY_PATH | recursive, &attributes, sizeof(attributes)) < 0)
 		return nsb_error_set(&box->error, errno, "cannot set the flags of the clone of %s: %s", step->src,
 				     strerror(errno));
 	return nsb_steal_fd(&tree);
 }
 
+/* The mount that the check has made. */
+static int take_image(nsb_box *box, const nsb_step *step)
+{
+	NSB_CLOSE int tree = fcntl(box->tree, F_DUPFD_CLOEXEC, 0);
+
+	if (tree < 0)
+		return -errno;
+	if ((step->flags & NSB_STEP_IDMAP) && idmap_mount(box, tree) < 0)
+		return idmap_cannot(tree, step->src, &box->error);
+	return nsb_steal_fd(&tree);
+}
+
+/* The mounts in the tree; by where that is, for mounts do not know the links that it was named by. */
+static int map_mounts_below(nsb_box *box, const nsb_step *step)
+{
+	NSB_CLOSE int source = nsb_path_open(box->host_root, step->src, NSB_PATH_TRUSTED | NSB_PATH_DIRECTORY, NULL,
+					     NULL, &box->error);
+	char path[PATH_MAX];
+	int r = source < 0 ? source : nsb_path_of(source, path);
+
+	return r < 0 ? r : idmap_mounts_below(box, path, "/", mounts_attributes(step->flags));
+}
+
 int root_tree(nsb_box *box, const nsb_step *step)
 {
 	/* The check has mounted the image; that mount belongs to no namespace yet, so it may become this one's. */
-	NSB_CLOSE int tree = box->tree_is_image ? fcntl(box->tree, F_DUPFD_CLOEXEC, 0) : clone_tree(box, step);
+	NSB_CLOSE int tree = box->tree_is_image ? take_image(box, step) : clone_tree(box, step);
 	int r = tree < 0 ? tree : stage(box, tree, step->src);
 
-	return r < 0 ? r : become_root(box, false);
+	if (r == 0)
+		r = become_root(box, false);
+	if (r == 0 && (step->flags & NSB_STEP_IDMAP) && !box->tree_is_image)
+		r = map_mounts_below(box, step);
+	return r;
 }
 
 int root_tmpfs(nsb_box *box, const nsb_step *step)
@@ -89,26 +123,42 @@ int root_tmpfs(nsb_box *box, const nsb_step *step)
 
 /* ---- layers and overlay ---- */
 
+/* A directory with its owners mapped, detached. `tree`: one that the root is made of, which only root may change. */
+static int map_layer(nsb_box *box, const char *path, bool tree)
+{
+	NSB_CLOSE int source = tree ? tree_open_layer(box->host_root, path, &box->error)
+				    : nsb_path_open(box->host_root, path, NSB_PATH_TRUSTED | NSB_PATH_DIRECTORY, NULL,
+						    NULL, &box->error);
+	NSB_CLOSE int mount = -1;
+
+	if (source < 0)
+		return source;
+	mount = sys_open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (mount < 0)
+		return nsb_error_set(&box->error, errno, "cannot clone %s: %s", path, strerror(errno));
+	return idmap_mount(box, mount) < 0 ? idmap_cannot(source, path, &box->error) : nsb_steal_fd(&mount);
+}
+
 /* Opened here and not by the check: overlayfs takes only what is mounted in its own namespace (before Linux 6.15). */
 int root_layer(nsb_box *box, const nsb_step *step)
 {
-	int layer, r;
+	NSB_CLOSE int layer = -1;
+	int r = 0;
 
 	if (box->n_layers == NSB_LAYERS_MAX)
 		return nsb_error_set(&box->error, E2BIG, "more than %d layers", NSB_LAYERS_MAX);
-	if (box->tree_is_image) {
-		layer = fcntl(box->tree, F_DUPFD_CLOEXEC, 0);
-		r = layer < 0 ? -errno : stage(box, layer, step->src);
-		if (r < 0) {
-			nsb_close(layer);
-			return r;
-		}
-	} else {
+	if (box->tree_is_image)
+		layer = take_image(box, step);
+	else if (step->flags & NSB_STEP_IDMAP)
+		layer = map_layer(box, step->src, true);
+	else
 		layer = tree_open_layer(box->host_root, step->src, &box->error);
-	}
-	if (layer < 0)
-		return layer;
-	box->layers[box->n_layers++] = layer;
+	/* what is mounted nowhere gets a place, below what follows */
+	if (layer >= 0 && (box->tree_is_image || (step->flags & NSB_STEP_IDMAP)))
+		r = stage(box, layer, step->src);
+	if (layer < 0 || r < 0)
+		return layer < 0 ? layer : r;
+	box->layers[box->n_layers++] = nsb_steal_fd(&layer);
 	return 0;
 }
 
@@ -122,7 +172,9 @@ static int make_memory(nsb_box *box, const nsb_step *step)
 		return r;
 	/* umask 077; the mode of the one is that of "/" */
 	if (mkdirat(mount, "upper", 0700) < 0 || fchmodat(mount, "upper", 0755, 0) < 0 ||
-	    mkdirat(mount, "work", 0700) < 0)
+	    mkdirat(mount, "work", 0700) < 0 ||
+	    fchownat(mount, "upper", idmap_uid(box, 0), idmap_gid(box, 0), AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchownat(mount, "work", idmap_uid(box, 0), idmap_gid(box, 0), AT_SYMLINK_NOFOLLOW) < 0)
 		return nsb_error_set(&box->error, errno, "cannot prepare the memory of the overlay: %s",
 				     strerror(errno));
 	return nsb_steal_fd(&mount);
@@ -155,11 +207,28 @@ static unsigned long forbidden_by(int fd)
 	return (fs.f_flags & ST_NOSUID ? MS_NOSUID : 0) | (fs.f_flags & ST_NOEXEC ? MS_NOEXEC : 0);
 }
 
+/* An overlay works on its layers as who mounted it: files that it makes there must have an owner that the layers know. All
+ * capabilities stay in force. 0; positive errno of the mount; negative one with a sentence. */
+static int mount_as_root_of_box(nsb_box *box, const char *place, unsigned long flags, const char *options)
+{
+	int err = 0, r;
+
+	setfsgid(idmap_gid(box, 0));
+	setfsuid(idmap_uid(box, 0));
+	r = box->subid_base != 0 ? capabilities_raise(&box->error) : 0;
+	if (r == 0 && mount("overlay", place, "overlay", flags, options) < 0)
+		err = errno;
+	setfsuid(0);
+	setfsgid(0);
+	return r < 0 ? r : err;
+}
+
 static int mount_overlay(nsb_box *box, const nsb_step *step, int upper, const char *options)
 {
 	unsigned long flags = MS_NODEV | (step->flags & NSB_STEP_READ_ONLY ? MS_RDONLY : 0);
 	NSB_CLOSE int staging = open_staging(box);
 	char place[64];
+	int r;
 
 	if (staging < 0)
 		return staging;
@@ -168,8 +237,10 @@ static int mount_overlay(nsb_box *box, const nsb_step *step, int upper, const ch
 	if (step->dst != NULL)
 		flags |= forbidden_by(upper);
 	snprintf(place, sizeof(place), "/proc/self/fd/%d", staging);
-	if (mount("overlay", place, "overlay", flags, options) == 0)
-		return 0;
+	r = mount_as_root_of_box(box, place, flags, options);
+	if (r <= 0)
+		return r;
+	errno = r;
 	if (step->dst != NULL && (errno == EINVAL || errno == EOPNOTSUPP))
 		return nsb_error_set(&box->error, errno,
 				     "cannot mount an overlay on %s: %s: the file system of %s must take extended "
@@ -184,12 +255,22 @@ static int check_merged(nsb_box *box, const nsb_step *step)
 	NSB_FREE char *name = step->dst != NULL ? nsb_format("%s with %s/upper upon it", box->plan.root, step->dst)
 						: strdup(box->plan.root);
 
-	return name == NULL ? -ENOMEM : check_trusted(box->root, name, &box->error);
+	return name == NULL ? -ENOMEM : check_trusted(box->root, box->subid_base, name, &box->error);
+}
+
+/* The directory that keeps what is written, with its owners mapped, mounted where nobody sees it. */
+static int map_upper(nsb_box *box, const char *path)
+{
+	NSB_CLOSE int mount = map_layer(box, path, false);
+	int r = mount < 0 ? mount : stage(box, mount, path);
+
+	return r < 0 ? r : nsb_steal_fd(&mount);
 }
 
 int root_overlay(nsb_box *box, const nsb_step *step)
 {
-	NSB_CLOSE int top = step->dst != NULL
+	NSB_CLOSE int top = step->dst != NULL && box->subid_base != 0 ? map_upper(box, step->dst)
+			    : step->dst != NULL
 				    ? nsb_path_open(box->host_root, step->dst, NSB_PATH_TRUSTED | NSB_PATH_DIRECTORY,
 						    NULL, NULL, &box->error)
 			    : step->data != NULL ? make_memory(box, step)

@@ -32,6 +32,10 @@ void host_cgroup_remove(nsb_box *box, const nsb_step *step);
 int host_limit(nsb_box *box, const nsb_step *step);
 void host_limit_undo(nsb_box *box, const nsb_step *step);
 
+/* filter.c */
+int filter_prepare(nsb_box *box, const nsb_step *step);
+void filter_drop(nsb_box *box, const nsb_step *step);
+
 /* namespaces.c */
 int namespaces_spawn(nsb_box *box, const nsb_step *step);
 void namespaces_kill(nsb_box *box, const nsb_step *step);
@@ -40,6 +44,12 @@ int namespaces_enter_cgroup(nsb_box *box, const nsb_step *step);
 int namespaces_hostname(nsb_box *box, const nsb_step *step);
 int namespaces_domainname(nsb_box *box, const nsb_step *step);
 int namespaces_loopback(nsb_box *box, const nsb_step *step);
+
+/* userns.c */
+int userns_step(nsb_box *box, const nsb_step *step);
+void userns_undo(nsb_box *box, const nsb_step *step);
+int userns_enter_owned(nsb_box *box, const nsb_step *step);
+int userns_become(nsb_box *box, const nsb_step *step);
 
 /* mounts.c */
 int mounts_detach(nsb_box *box, const nsb_step *step);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,108 +20,23 @@
 #include "common/fd-util.h"
 #include "common/namespace-table.h"
 #include "common/path-util.h"
-
-/* All memberships of this process, for the fork handler. The module's only state outside of a PAM handle. */
-static nsb_membership *memberships;
-
-/* Remembers what `fd` is. */
-static int hold(nsb_held *held, int fd)
-{
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	*held = (nsb_held){ .fd = fd, .dev = st.st_dev, .ino = st.st_ino };
-	return 0;
-}
-
-/* Puts a membership where after_fork() finds it. */
-static void enlist(nsb_membership *m)
-{
-	m->next = memberships;
-	memberships = m;
-}
-
-static bool still_held(const nsb_held *held)
-{
-	struct stat st;
-
-	return held->fd >= 0 && fstat(held->fd, &st) == 0 && st.st_dev == held->dev && st.st_ino == held->ino;
-}
-
-/* Closes it if it still is ours. */
-static void release(nsb_held *held)
-{
-	if (still_held(held))
-		nsb_close(held->fd);
-	held->fd = -1;
-}
-
-static void close_all(nsb_membership *m)
-{
-	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
-		release(&m->own[i].held);
-	release(&m->socket);
-	release(&m->init);
-}
-
-/* In a child: sshd's user child runs on as the user, without exec, and must not hold the way to the host. */
-static void after_fork(void)
-{
-	for (nsb_membership *m = memberships; m != NULL; m = m->next)
-		close_all(m);
-}
-
-static int watch_forks(void)
-{
-	static bool watching;
-
-	/* taken back by the C library when the module is unloaded, pthread_atfork(3) */
-	if (!watching && pthread_atfork(NULL, NULL, after_fork) != 0)
-		return -ENOMEM;
-	watching = true;
-	return 0;
-}
-
-void join_forget(nsb_membership *membership)
-{
-	for (nsb_membership **at = &memberships; *at != NULL; at = &(*at)->next)
-		if (*at == membership) {
-			*at = membership->next;
-			break;
-		}
-	close_all(membership);
-	for (size_t i = 0; i < membership->n_way_back; i++)
-		free(membership->way_back[i]);
-	free(membership->way_back);
-	free(membership);
-}
-
-static nsb_membership *membership_new(void)
-{
-	nsb_membership *m = calloc(1, sizeof(*m));
-
-	if (m == NULL)
-		return NULL;
-	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
-		m->own[i].held.fd = -1;
-	m->socket.fd = m->init.fd = -1;
-	m->owner = getpid();
-	return m;
-}
+#include "pam_nsbox/confine.h"
+#include "pam_nsbox/membership.h"
 
 /* Before the join: afterwards /proc/self/ns/pid is ENOENT for us. */
 static int save_own(nsb_membership *m, uint64_t namespaces, nsb_error *error)
 {
 	struct stat here;
 
-	for (size_t i = 0; i < nsb_n_namespaces; i++) {
+	/* from a user namespace none of them can be entered again */
+	m->stays = namespaces & CLONE_NEWUSER;
+	for (size_t i = 0; i < nsb_n_namespaces && !m->stays; i++) {
 		char path[64];
 
 		if ((namespaces & (uint64_t)nsb_namespaces[i].flag) == 0)
 			continue;
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", nsb_namespaces[i].proc);
-		if (hold(&m->own[i].held, open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		if (membership_hold(&m->own[i].held, open(path, O_RDONLY | O_CLOEXEC)) < 0)
 			return nsb_error_set(error, errno, "cannot open %s: %s", path, strerror(errno));
 		m->own[i].flag = nsb_namespaces[i].flag;
 	}
@@ -265,7 +179,78 @@ static int begin_cgroup_namespace(const nsb_answer *answer, nsb_error *error)
 	return nsb_error_set(error, errno, "cannot make a cgroup namespace: %s", strerror(errno));
 }
 
-static int enter(nsb_membership *m, const nsb_answer *answer, int socket, nsb_error *error)
+/* The box is the monitor's already, so it is told: what was taken upon itself stays, the session does not. */
+static void take_back(nsb_membership *m, const nsb_answer *answer, int socket)
+{
+	nsb_error ignored = { 0 };
+
+	m->way_back = answer->way_back;
+	m->n_way_back = answer->n_way_back;
+	go_back(m, &ignored);
+	m->way_back = NULL;
+	m->n_way_back = 0;
+	nsb_say(socket, NSB_SAY_LEAVE);
+}
+
+int join_become_root(const uid_t uids[3], const gid_t gids[3], nsb_error *error)
+{
+	const uid_t same = (uid_t)-1;
+	uid_t r, e, s;
+	gid_t rg, eg, sg;
+
+	/* by number: the C library's calls would signal the threads */
+	if (syscall(SYS_setresgid, gids[0] == 0 ? 0 : same, gids[1] == 0 ? 0 : same, gids[2] == 0 ? 0 : same) < 0 ||
+	    syscall(SYS_setresuid, uids[0] == 0 ? 0 : same, uids[1] == 0 ? 0 : same, uids[2] == 0 ? 0 : same) < 0)
+		return nsb_error_set(error, errno, "cannot become root of the box: %s", strerror(errno));
+	if (getresuid(&r, &e, &s) < 0 || getresgid(&rg, &eg, &sg) < 0 || (r == 0) != (uids[0] == 0) ||
+	    (e == 0) != (uids[1] == 0) || (s == 0) != (uids[2] == 0) || (rg == 0) < (gids[0] == 0) ||
+	    (eg == 0) < (gids[1] == 0) || (sg == 0) < (gids[2] == 0))
+		return nsb_error_set(error, EPERM, "the ids in the box are not root's of the box");
+	/* what it holds in memory is the host's: nobody in there may look, root of the box neither */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_GET_DUMPABLE) != 0)
+		return nsb_error_set(error, EPERM, "cannot make the application undumpable");
+	return 0;
+}
+
+/* A box with a user namespace of its own. */
+static int enter_for_good(nsb_membership *m, const nsb_answer *answer, const nsb_filter *filter, int socket,
+			  nsb_error *error)
+{
+	uid_t uids[3];
+	gid_t gids[3];
+	int r = enter_cgroups(answer, error);
+
+	if (r == 0 && (getresuid(&uids[0], &uids[1], &uids[2]) < 0 || getresgid(&gids[0], &gids[1], &gids[2]) < 0))
+		r = -errno;
+	if (r == 0)
+		r = confirm(socket, error);
+	if (r < 0) {
+		leave_cgroups(answer->way_back, answer->n_way_back);
+		return r;
+	}
+	/* ---- the box is the monitor's: it is told if anything fails ---- */
+	r = begin_cgroup_namespace(answer, error);
+	if (r == 0)
+		r = confine_resources(&answer->confinement, error);
+	if (r == 0)
+		r = enter_namespaces(answer, error);
+	if (r < 0)
+		leave_cgroups(answer->way_back, answer->n_way_back);
+	/* ---- inside, for good ---- */
+	if (r == 0)
+		r = join_become_root(uids, gids, error);
+	if (r == 0)
+		r = prove_inside(answer, error);
+	if (r == 0) {
+		restore_directory(m, (uid_t)answer->uid, (gid_t)answer->gid);
+		r = confine_privileges(&answer->confinement, filter, error);
+	}
+	if (r < 0)
+		nsb_say(socket, NSB_SAY_LEAVE);
+	return r;
+}
+
+static int enter(nsb_membership *m, const nsb_answer *answer, const nsb_filter *filter, int socket, nsb_error *error)
 {
 	int r = enter_cgroups(answer, error);
 
@@ -284,15 +269,11 @@ static int enter(nsb_membership *m, const nsb_answer *answer, int socket, nsb_er
 		restore_directory(m, (uid_t)answer->uid, (gid_t)answer->gid);
 		r = confirm(socket, error);
 	}
-	if (r < 0) {
-		nsb_error ignored = { 0 };
-
-		m->way_back = answer->way_back;
-		m->n_way_back = answer->n_way_back;
-		go_back(m, &ignored);
-		m->way_back = NULL;
-		m->n_way_back = 0;
-	}
+	/* ---- nothing that follows can be taken back ---- */
+	if (r == 0)
+		r = confine_self(&answer->confinement, filter, error);
+	if (r < 0)
+		take_back(m, answer, socket);
 	return r;
 }
 
@@ -300,18 +281,25 @@ int join_box(nsb_answer *answer, int socket, bool from_caller, nsb_membership **
 {
 	DIR *list = from_caller ? opendir("/proc/self/fd") : NULL;
 	nsb_membership *m = membership_new();
+	nsb_filter filter = { 0 };
 	nsb_held line, init;
-	int r = m == NULL || (from_caller && list == NULL) ? -ENOMEM : watch_forks();
+	int r = m == NULL || (from_caller && list == NULL) ? -ENOMEM : membership_watch_forks();
 
 	error->stage = NSB_STAGE_JOIN;
 	if (r == 0)
-		r = hold(&line, socket);
+		r = membership_hold(&line, socket);
 	if (r == 0)
-		r = hold(&init, answer->init);
+		r = membership_hold(&init, answer->init);
 	if (r == 0)
 		r = save_own(m, answer->namespaces, error);
 	if (r == 0)
-		r = enter(m, answer, socket, error);
+		r = confine_check(&answer->confinement, error);
+	if (r == 0)
+		r = confine_load(answer->confinement.filter, &filter, error);
+	if (r == 0)
+		r = m->stays ? enter_for_good(m, answer, &filter, socket, error)
+			     : enter(m, answer, &filter, socket, error);
+	free(filter.program);
 	if (r == 0 && list != NULL)
 		close_ways_out(list);
 	if (list != NULL)
@@ -329,7 +317,8 @@ int join_box(nsb_answer *answer, int socket, bool from_caller, nsb_membership **
 	/* no descriptor of a cgroup outlives the join: it would be a way out of the limit */
 	for (size_t i = 0; i < answer->n_cgroups; i++)
 		answer->cgroups[i] = nsb_close(answer->cgroups[i]);
-	enlist(m);
+	answer->confinement.filter = nsb_close(answer->confinement.filter);
+	membership_enlist(m);
 	*ret = m;
 	return 0;
 }
@@ -339,10 +328,10 @@ int join_nothing(int socket, nsb_membership **ret)
 	nsb_membership *m = membership_new();
 	nsb_error ignored = { 0 };
 	nsb_held line;
-	int r = m == NULL ? -ENOMEM : watch_forks();
+	int r = m == NULL ? -ENOMEM : membership_watch_forks();
 
 	if (r == 0)
-		r = hold(&line, socket);
+		r = membership_hold(&line, socket);
 	if (r == 0)
 		r = confirm(socket, &ignored);
 	if (r < 0) {
@@ -351,7 +340,7 @@ int join_nothing(int socket, nsb_membership **ret)
 		return r;
 	}
 	m->socket = line;
-	enlist(m);
+	membership_enlist(m);
 	*ret = m;
 	return 0;
 }
@@ -359,7 +348,7 @@ int join_nothing(int socket, nsb_membership **ret)
 static int check_own(const nsb_membership *m, nsb_error *error)
 {
 	for (size_t i = 0; i < NSB_JOIN_NAMESPACES; i++)
-		if (m->own[i].flag != 0 && !still_held(&m->own[i].held))
+		if (m->own[i].flag != 0 && !membership_holds(&m->own[i].held))
 			return nsb_error_set(
 				error, EBADF,
 				"the application closed a descriptor of the module: it stays in the box, which "
@@ -386,7 +375,7 @@ static int go_back(nsb_membership *m, nsb_error *error)
 /* The monitor is gone, and cannot end the box: PID 1 is killed from here. The guard removes the rest. */
 static void end_without_monitor(const nsb_membership *m)
 {
-	if (still_held(&m->init))
+	if (membership_holds(&m->init))
 		syscall(SYS_pidfd_send_signal, m->init.fd, SIGKILL, NULL, 0);
 }
 
@@ -396,9 +385,9 @@ int join_leave(nsb_membership *membership, nsb_error *error)
 
 	error->stage = NSB_STAGE_JOIN;
 	if (r == 0) {
-		r = go_back(membership, error);
+		r = membership->stays ? 0 : go_back(membership, error);
 		/* Told even if the way back failed: the session is over. */
-		if (!still_held(&membership->socket) || nsb_say(membership->socket.fd, NSB_SAY_LEAVE) < 0)
+		if (!membership_holds(&membership->socket) || nsb_say(membership->socket.fd, NSB_SAY_LEAVE) < 0)
 			end_without_monitor(membership);
 	}
 	join_forget(membership);

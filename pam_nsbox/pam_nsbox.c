@@ -252,7 +252,7 @@ static void add_account(pam_handle_t *pamh, nsb_request *request)
 int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	char id[NSB_ID_LENGTH + 1];
-	nsb_answer answer = { .init = -1 };
+	nsb_answer answer = NSB_ANSWER_NONE;
 	NSB_CLOSE int socket = -1;
 	nsb_request request;
 	nsb_words words;
@@ -313,7 +313,7 @@ int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **a
 int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	char id[NSB_ID_LENGTH + 1];
-	nsb_answer answer = { .init = -1 };
+	nsb_answer answer = NSB_ANSWER_NONE;
 	NSB_CLOSE int socket = -1;
 	nsb_request request;
 	nsb_words words;

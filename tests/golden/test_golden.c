@@ -153,6 +153,8 @@ static void parse_facts(char *text, facts *f)
 
 static void print_plan(FILE *out, const nsb_plan *plan)
 {
+	char *privileges;
+
 	fputs("namespaces", out);
 	for (size_t i = 0; i < nsb_n_namespaces; i++)
 		if (plan->namespaces & (uint64_t)nsb_namespaces[i].flag)
@@ -180,6 +182,10 @@ static void print_plan(FILE *out, const nsb_plan *plan)
 	}
 	for (size_t i = 0; i < plan->n_environment; i++)
 		fprintf(out, "environment %s\n", plan->environment[i]);
+	privileges = nsb_plan_privileges_text(plan);
+	assert_non_null(privileges);
+	fputs(privileges, out);
+	free(privileges);
 	for (size_t i = 0; i < plan->n_unprotected; i++)
 		fprintf(out, "unprotected: %s\n", plan->unprotected[i]);
 }

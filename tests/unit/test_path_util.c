@@ -190,7 +190,8 @@ static void dotdot(void **state)
 
 static void confinement(void **state)
 {
-	static const char *const targets[] = { "/../../outside", "../../../../outside", "/..", "../..", "/../../../../etc/file" };
+	static const char *const targets[] = { "/../../outside", "../../../../outside", "/..", "../..",
+					       "/../../../../etc/file" };
 	static const char *const ends[] = { NULL, NULL, ".", ".", "etc/file" };
 	char path[128];
 
@@ -253,6 +254,26 @@ static void strange_root(void **state)
 	assert_int_equal(chmod(top, 0755), 0);
 	assert_int_equal(chown(top, STRANGER, 0), 0);
 	assert_int_equal(try("/way", 0, NULL), -ELOOP);
+}
+
+/* Root of a user namespace counts as root where it is asked for, and nobody else. */
+static void other_root(void **state)
+{
+	int fd;
+
+	(void)state;
+	make_link("etc/theirs", "file");
+	give_away("etc/theirs");
+	give_away("etc/file");
+	assert_int_equal(try("/etc/theirs", 0, NULL), -ELOOP);
+	assert_int_equal(nsb_path_open_other(root, STRANGER + 1, "/etc/theirs", 0, NULL, NULL, NULL), -ELOOP);
+	fd = nsb_path_open_other(root, STRANGER, "/etc/theirs", NSB_PATH_TRUSTED, NULL, NULL, NULL);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(try("/etc/file", NSB_PATH_TRUSTED, NULL), -EPERM);
+	/* its mode counts as well */
+	assert_int_equal(fchmodat(root, "etc/file", 0666, 0), 0);
+	assert_int_equal(nsb_path_open_other(root, STRANGER, "/etc/file", NSB_PATH_TRUSTED, NULL, NULL, NULL), -EPERM);
 }
 
 static void trusted(void **state)
@@ -497,11 +518,10 @@ static void stat_trusted(void **state)
 		gid_t gid;
 		bool trusted;
 	} rows[] = {
-		{ S_IFDIR | 0755, 0, 0, true },		{ S_IFDIR | 0775, 0, 0, false },
-		{ S_IFDIR | 0775, 0, 5, false },	{ S_IFDIR | 0757, 0, 0, false },
-		{ S_IFDIR | 01777, 0, 0, false },	{ S_IFREG | 0644, 1, 0, false },
-		{ S_IFREG | 0000, 0, 9, true },		{ S_IFLNK | 0777, 0, 0, true },
-		{ S_IFLNK | 0777, 1, 0, false },	{ S_IFCHR | 0666, 0, 0, false },
+		{ S_IFDIR | 0755, 0, 0, true },	 { S_IFDIR | 0775, 0, 0, false },  { S_IFDIR | 0775, 0, 5, false },
+		{ S_IFDIR | 0757, 0, 0, false }, { S_IFDIR | 01777, 0, 0, false }, { S_IFREG | 0644, 1, 0, false },
+		{ S_IFREG | 0000, 0, 9, true },	 { S_IFLNK | 0777, 0, 0, true },   { S_IFLNK | 0777, 1, 0, false },
+		{ S_IFCHR | 0666, 0, 0, false },
 	};
 
 	(void)state;
@@ -517,11 +537,12 @@ static void normalize(void **state)
 	static const struct {
 		const char *path, *normal; /* NULL: -EINVAL */
 	} rows[] = {
-		{ "/", "/" },		 { "///", "/" },	   { "/.", "/" },	  { "/a", "/a" },
-		{ "//a//b/", "/a/b" },	 { "/./a/./b/.", "/a/b" }, { "/a/..", NULL },	  { "/..", NULL },
-		{ "", NULL },		 { "a", NULL },		   { "./a", NULL },	  { "/...", "/..." },
-		{ "/..a", "/..a" },	 { "/a..", "/a.." },	   { "/.a", "/.a" },	  { "/a b", "/a b" },
-		{ "/a/../../b", NULL }, { "/a\n", "/a\n" },
+		{ "/", "/" },	    { "///", "/" },	    { "/.", "/" },
+		{ "/a", "/a" },	    { "//a//b/", "/a/b" },  { "/./a/./b/.", "/a/b" },
+		{ "/a/..", NULL },  { "/..", NULL },	    { "", NULL },
+		{ "a", NULL },	    { "./a", NULL },	    { "/...", "/..." },
+		{ "/..a", "/..a" }, { "/a..", "/a.." },	    { "/.a", "/.a" },
+		{ "/a b", "/a b" }, { "/a/../../b", NULL }, { "/a\n", "/a\n" },
 	};
 	char buffer[64];
 
@@ -582,8 +603,10 @@ static void mount_ids(void **state)
 /* Whatever a walk ends with, it leaves no descriptor behind. */
 static void no_leaks(void **state)
 {
-	static const char *const paths[] = { "/etc/file", "/etc/none", "/etc/file/x", "/etc/self", "/home/alice/way",
-					     "/etc/dir/../none/x", "/", "/..", "x" };
+	static const char *const paths[] = {
+		"/etc/file",	      "/etc/none", "/etc/file/x", "/etc/self", "/home/alice/way",
+		"/etc/dir/../none/x", "/",	   "/..",	  "x"
+	};
 	int probe, again;
 
 	(void)state;
@@ -612,16 +635,27 @@ static void no_leaks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(plain),	       TEST(slash_at_the_end),
-		TEST(malformed),       TEST(good_links),
-		TEST(dotdot),	       TEST(confinement),
-		TEST(no_symlinks),     TEST(strange_links),
-		TEST(strange_root),    TEST(trusted),
-		TEST(trusted_root),    TEST(chains),
-		TEST(long_names),      TEST(deep_tree),
-		TEST(missing),	       TEST(missing_long_name),
-		TEST(special_files),   TEST(magic_links),
-		TEST(swapped),	       TEST(no_leaks),
+		TEST(plain),
+		TEST(slash_at_the_end),
+		TEST(malformed),
+		TEST(good_links),
+		TEST(dotdot),
+		TEST(confinement),
+		TEST(no_symlinks),
+		TEST(strange_links),
+		TEST(strange_root),
+		TEST(other_root),
+		TEST(trusted),
+		TEST(trusted_root),
+		TEST(chains),
+		TEST(long_names),
+		TEST(deep_tree),
+		TEST(missing),
+		TEST(missing_long_name),
+		TEST(special_files),
+		TEST(magic_links),
+		TEST(swapped),
+		TEST(no_leaks),
 		cmocka_unit_test(stat_trusted),
 		cmocka_unit_test(normalize),
 		cmocka_unit_test(normalize_sizes),

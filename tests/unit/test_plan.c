@@ -429,6 +429,58 @@ static void step_text(void **state)
 	free(text);
 }
 
+/* What tells boxes of different privileges apart, in explain and for those who may share one. */
+static void privileges_text(void **state)
+{
+	static const struct {
+		const char *line, *text;
+	} rows[] = {
+		{ "capabilities = none", "box      capabilities     \"none\"\n" },
+		{ "capabilities = all", "box      capabilities     \"all\"\n" },
+		{ "capabilities = none +cap_kill", "box      capabilities     \"cap_kill\"\n" },
+		{ "no_new_privs = yes", "box      no_new_privs     \"yes\"\n" },
+		{ "seccomp = off", "box      seccomp          \"off\"\n" },
+		{ "seccomp = strict", "box      seccomp          \"strict\"\n" },
+		{ "nested_namespaces = yes", "box      nested_namespaces \"yes\"\n" },
+		{ "user_namespace = keep-id", "box      user_namespace   \"keep-id\"\n" },
+		{ "core = yes", "box      core             \"yes\"\n" },
+	};
+	nsb_plan plan = { .capabilities = 1 };
+	char *plain, *text, *whole;
+
+	(void)state;
+	plain = nsb_plan_privileges_text(&plan);
+	assert_string_equal(plain, "box      capabilities     \"cap_chown\"\nbox      no_new_privs     \"no\"\n"
+				   "box      seccomp          \"off\"\nbox      nested_namespaces \"no\"\n"
+				   "box      user_namespace   \"no\"\nbox      core             \"no\"\n");
+	free(plain);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		nsb_settings settings;
+		nsb_error error = { 0 };
+
+		settings_of(rows[i].line, &settings);
+		assert_int_equal(nsb_plan_make(&alice, &settings, &plan, &error), 0);
+		text = nsb_plan_privileges_text(&plan);
+		whole = nsb_plan_text(&plan);
+		assert_non_null(strstr(text, rows[i].text));
+		assert_non_null(strstr(whole, text));
+		free(text);
+		free(whole);
+		nsb_plan_done(&plan);
+		nsb_settings_done(&settings);
+	}
+	/* the one allocation that is wrapped: "none" and "all" are copies */
+	plan = (nsb_plan){ .capabilities = 0 };
+	alloc_fail_at(0);
+	text = nsb_plan_privileges_text(&plan);
+	assert_true(alloc_fail_end());
+	assert_null(text);
+	alloc_fail_at(0);
+	text = nsb_plan_text(&plan);
+	assert_true(alloc_fail_end());
+	assert_null(text);
+}
+
 /* Each allocation fails once: -ENOMEM with words, nothing leaks (the sanitizers look). */
 static void no_memory(void **state)
 {
@@ -461,10 +513,10 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pure),	      cmocka_unit_test(frame),	   cmocka_unit_test(limit_steps),
-		cmocka_unit_test(user_group), cmocka_unit_test(steps),	   cmocka_unit_test(environment),
-		cmocka_unit_test(owners),     cmocka_unit_test(terminals), cmocka_unit_test(step_text),
-		cmocka_unit_test(no_memory),
+		cmocka_unit_test(pure),	      cmocka_unit_test(frame),		 cmocka_unit_test(limit_steps),
+		cmocka_unit_test(user_group), cmocka_unit_test(steps),		 cmocka_unit_test(environment),
+		cmocka_unit_test(owners),     cmocka_unit_test(terminals),	 cmocka_unit_test(step_text),
+		cmocka_unit_test(no_memory),  cmocka_unit_test(privileges_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,13 +101,17 @@ static nsb_answer full_answer(int *cgroups)
 		.n_account = 3,
 		.way_back = way_back,
 		.n_way_back = 1,
+		.confinement = { .capabilities = 1ULL << 40 | 1,
+				 .flags = NSB_CONFINE_NO_NEW_PRIVS,
+				 .keyring = (char *)"nsbox:k3j5h7g9fx",
+				 .filter = open("/dev/full", O_RDONLY | O_CLOEXEC) },
 		.init = open("/dev/null", O_RDONLY | O_CLOEXEC),
 		.cgroups = cgroups,
 		.n_cgroups = 1,
 	};
 
 	cgroups[0] = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	assert_true(answer.init >= 0 && cgroups[0] >= 0);
+	assert_true(answer.init >= 0 && answer.confinement.filter >= 0 && cgroups[0] >= 0);
 	return answer;
 }
 
@@ -118,6 +122,7 @@ static void send_full_answer(void)
 
 	assert_int_equal(nsb_answer_send(sockets[0], &answer), 0);
 	close(answer.init);
+	close(answer.confinement.filter);
 	close(cgroups[0]);
 }
 
@@ -196,7 +201,7 @@ static const struct {
 	size_t n_fds; /* that the message says it has */
 } kinds[] = {
 	{ request_bytes, receive_request, 0 },
-	{ answer_bytes, receive_answer, 2 },
+	{ answer_bytes, receive_answer, 3 },
 	{ word_bytes, receive_word, 0 },
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -287,6 +292,10 @@ static void answer_round_trip(void **state)
 	assert_string_equal(got.way_back[0], way_back[0]);
 	assert_int_equal(got.n_cgroups, 1);
 	assert_same_file(got.init, "/dev/null");
+	assert_true(got.confinement.capabilities == (1ULL << 40 | 1));
+	assert_int_equal(got.confinement.flags, NSB_CONFINE_NO_NEW_PRIVS);
+	assert_string_equal(got.confinement.keyring, "nsbox:k3j5h7g9fx");
+	assert_same_file(got.confinement.filter, "/dev/full");
 	assert_same_file(got.cgroups[0], "/dev/zero");
 	nsb_answer_done(&got);
 	assert_int_equal(got.init, -1);
@@ -295,7 +304,7 @@ static void answer_round_trip(void **state)
 /* A refusal: no descriptor, no list, no profile. */
 static void short_answer(void **state)
 {
-	nsb_answer sent = { .result = NSB_RESULT_IGNORE, .init = -1 }, got;
+	nsb_answer sent = { .result = NSB_RESULT_IGNORE, .init = -1, .confinement.filter = -1 }, got;
 
 	(void)state;
 	assert_int_equal(nsb_answer_send(sockets[0], &sent), 0);
@@ -303,6 +312,7 @@ static void short_answer(void **state)
 	assert_int_equal(got.result, NSB_RESULT_IGNORE);
 	assert_string_equal(got.profile, "");
 	assert_int_equal(got.init, -1);
+	assert_int_equal(got.confinement.filter, -1);
 	assert_int_equal(got.n_cgroups, 0);
 	assert_int_equal(got.n_environment, 0);
 	nsb_answer_done(&got);
@@ -514,7 +524,7 @@ static void wide_numbers(void **state)
 
 static void unknown_results(void **state)
 {
-	nsb_answer answer = { .init = -1 };
+	nsb_answer answer = NSB_ANSWER_NONE;
 
 	(void)state;
 	for (uint32_t result = 0; result <= NSB_RESULT_MAX + 1; result++) {
@@ -527,7 +537,7 @@ static void unknown_results(void **state)
 /* Too few, too many, far too many: refused, and none stays open (close_sockets() counts). */
 static void wrong_descriptors(void **state)
 {
-	static const size_t numbers[] = { 0, 1, 3, 4, 5, 6, 30, 64 };
+	static const size_t numbers[] = { 0, 1, 2, 4, 5, 6, 30, 64 };
 	char bytes[NSB_MESSAGE_MAX];
 
 	(void)state;
@@ -547,17 +557,18 @@ static void wrong_descriptors(void **state)
 /* As many as there may be, and one more that the reader has no room for. */
 static void descriptors_cut_off(void **state)
 {
-	int cgroups[NSB_ANSWER_FDS_MAX - 1];
+	int cgroups[NSB_ANSWER_FDS_MAX - 2];
 	nsb_answer answer = full_answer(cgroups);
 	char bytes[NSB_MESSAGE_MAX];
 	size_t size;
 
 	(void)state;
-	for (size_t i = 1; i < NSB_ANSWER_FDS_MAX - 1; i++)
+	for (size_t i = 1; i < NSB_ANSWER_FDS_MAX - 2; i++)
 		cgroups[i] = cgroups[0];
-	answer.n_cgroups = NSB_ANSWER_FDS_MAX - 1;
+	answer.n_cgroups = NSB_ANSWER_FDS_MAX - 2;
 	assert_int_equal(nsb_answer_send(sockets[0], &answer), 0);
 	close(answer.init);
+	close(answer.confinement.filter);
 	close(cgroups[0]);
 	size = take_bytes(bytes);
 	send_with_fds(bytes, size, NSB_ANSWER_FDS_MAX);
@@ -570,7 +581,7 @@ static void oversize(void **state)
 {
 	char *text = malloc(NSB_MESSAGE_MAX + 2), *list[NSB_LIST_MAX + 1];
 	nsb_request request = full_request;
-	nsb_answer answer = { .result = NSB_RESULT_FAILED, .init = -1, .environment = list };
+	nsb_answer answer = { .result = NSB_RESULT_FAILED, .init = -1, .environment = list, .confinement.filter = -1 };
 
 	(void)state;
 	memset(text, 'x', NSB_MESSAGE_MAX + 1);
@@ -624,7 +635,7 @@ static void exactly_full(void **state)
 /* Words that do not fit into nsb_error. */
 static void long_words(void **state)
 {
-	nsb_answer answer = { .result = NSB_RESULT_FAILED, .init = -1 }, got;
+	nsb_answer answer = { .result = NSB_RESULT_FAILED, .init = -1, .confinement.filter = -1 }, got;
 	char bytes[NSB_MESSAGE_MAX];
 	size_t size;
 	uint64_t length = NSB_WORDS_MAX;

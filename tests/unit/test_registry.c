@@ -703,9 +703,9 @@ static void count_sessions(void **state)
 	static const struct {
 		const char *id, *state;
 		uid_t uid;
-	} rows[] = { { "aaaaaaaaaa", NSB_STATE_READY, 2001 },	 { "bbbbbbbbbb", NSB_STATE_STARTING, 2001 },
-		     { "cccccccccc", NSB_STATE_UNBOXED, 2001 },	 { "dddddddddd", NSB_STATE_DYING, 2001 },
-		     { "eeeeeeeeee", NSB_STATE_READY, 2002 },	 { "ffffffffff", NSB_STATE_ENDING, 2001 } };
+	} rows[] = { { "aaaaaaaaaa", NSB_STATE_READY, 2001 },	{ "bbbbbbbbbb", NSB_STATE_STARTING, 2001 },
+		     { "cccccccccc", NSB_STATE_UNBOXED, 2001 }, { "dddddddddd", NSB_STATE_DYING, 2001 },
+		     { "eeeeeeeeee", NSB_STATE_READY, 2002 },	{ "ffffffffff", NSB_STATE_ENDING, 2001 } };
 	holder h[6];
 	int lock;
 
@@ -1000,7 +1000,7 @@ static void text_faults(void **state)
 		}
 	assert_int_equal(wrong, 0);
 	assert_int_equal(parse_with("nsbox 1\n", "nsbox 2\n"), -EBADMSG);
-	assert_int_equal(parse_with("nsbox 1\n", "nsbox 3\n"), -EPROTO);
+	assert_int_equal(parse_with("nsbox 1\n", "nsbox 4\n"), -EPROTO);
 	assert_int_equal(parse_with("nsbox 1\n", "nsbox 0\n"), -EPROTO);
 }
 
@@ -1063,6 +1063,36 @@ static void version_2(void **state)
 	assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
 	entry.version = NSB_ENTRY_VERSION + 1;
 	assert_int_equal(nsb_entry_format(&entry, &text, &size), -EINVAL);
+}
+
+/* What a box may do is there since version 3, in full. */
+static void version_3(void **state)
+{
+	nsb_entry got;
+	size_t size;
+	char *text;
+
+	(void)state;
+	entry.version = 3;
+	entry.capabilities = 1ULL << 40 | 5;
+	entry.confine = 3;
+	snprintf(entry.seccomp, sizeof(entry.seccomp), "strict nested");
+	entry.subids = 2010185728;
+	text = text_of(&entry, &size);
+	assert_int_equal(nsb_entry_parse(text, size, &got), 0);
+	free(text);
+	assert_int_equal(got.version, 3);
+	assert_true(got.capabilities == entry.capabilities);
+	assert_int_equal(got.confine, 3);
+	assert_string_equal(got.seccomp, "strict nested");
+	assert_int_equal(got.subids, 2010185728);
+	assert_int_equal(parse_with("capabilities 1099511627781\n", ""), -EBADMSG);
+	assert_int_equal(parse_with("nsbox 3\n", "nsbox 2\n"), -EBADMSG);
+	entry.version = 2;
+	snprintf(entry.share, sizeof(entry.share), NSB_ENTRY_SHARED);
+	text = text_of(&entry, &size);
+	assert_null(strstr(text, "capabilities"));
+	free(text);
 }
 
 /* --- logins --- */
@@ -1129,7 +1159,8 @@ static void members(void **state)
 	assert_int_equal(nsb_registry_remove_member(boxes, "nosuchboxx", one.session), 0);
 	assert_int_equal(nsb_registry_read_member(boxes, entry.id, one.session, &got), -ENOENT);
 	/* a half-written one of a helper that was killed goes with the entry, as do the socket and the plan */
-	assert_int_equal(close(openat(boxes, "k3j5h7g9fx/members/dddddddddd.new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	assert_int_equal(
+		close(openat(boxes, "k3j5h7g9fx/members/dddddddddd.new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
 	assert_int_equal(close(openat(boxes, "k3j5h7g9fx/control", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
 	assert_int_equal(nsb_registry_write_plan(boxes, entry.id, "a plan\n", NULL), 0);
 	assert_int_equal(nsb_registry_remove(boxes, entry.id), 0);
@@ -1164,6 +1195,24 @@ static void damaged_members(void **state)
 	one.tty[0] = '\n';
 	assert_int_equal(nsb_member_format(&one, &text, &size), -EINVAL);
 	close(lock);
+}
+
+/* Boxes of version 2 live on after an update, and their logins are written as that version wrote them. */
+static void members_of_version_2(void **state)
+{
+	nsb_member one = member_of("bbbbbbbbbb", 1700000000), got;
+	size_t size;
+	char *text;
+
+	(void)state;
+	assert_int_equal(nsb_member_format(&one, &text, &size), 0);
+	assert_int_equal(strncmp(text, "nsbox 3\n", 8), 0);
+	text[6] = '2';
+	assert_int_equal(nsb_member_parse(text, size, &got), 0);
+	assert_string_equal(got.session, one.session);
+	text[6] = '4';
+	assert_int_equal(nsb_member_parse(text, size, &got), -EPROTO);
+	free(text);
 }
 
 /* Version 1 has its one login in the entry. */
@@ -1220,7 +1269,8 @@ static void text_with_nul(void **state)
 
 static void ids(void **state)
 {
-	static const char *const bad[] = { "", "aaaaaaaaa", "aaaaaaaaaaa", "Aaaaaaaaaa", "aaaaaaaaa.", "aaaa/aaaaa", "aaaaaaaaa\n" };
+	static const char *const bad[] = { "",		 "aaaaaaaaa",  "aaaaaaaaaaa", "Aaaaaaaaaa",
+					   "aaaaaaaaa.", "aaaa/aaaaa", "aaaaaaaaa\n" };
 	char id[NSB_ID_LENGTH + 1], other[NSB_ID_LENGTH + 1];
 
 	(void)state;
@@ -1319,8 +1369,10 @@ int main(void)
 		TEST(text_too_many),
 		TEST(text_with_nul),
 		TEST(version_2),
+		TEST(version_3),
 		TEST(members),
 		TEST(damaged_members),
+		TEST(members_of_version_2),
 		TEST(members_of_version_1),
 		TEST(plans),
 		cmocka_unit_test(ids),

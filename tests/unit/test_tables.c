@@ -39,9 +39,9 @@ static void namespaces(void **state)
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", row->proc);
 		assert_int_equal(stat(path, &st), 0);
 	}
-	assert_int_equal(all,
-			 CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP);
-	assert_null(nsb_namespace_by_key("user"));
+	assert_int_equal(all, CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+				      CLONE_NEWCGROUP | CLONE_NEWUSER);
+	assert_null(nsb_namespace_by_key("users"));
 	assert_null(nsb_namespace_by_key(""));
 	assert_null(nsb_namespace_by_key("UTS"));
 	assert_null(nsb_namespace_by_key("uts "));

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A filter takes some ten milliseconds to make and is the same for all logins of a profile, so it is kept: as a file
+ * whose name is all that it was made of, the words and what tells this nsbox-seccomp from another one. Its last eight
+ * bytes are a sum of the rest, so a file that was cut short or overwritten is made again. What is handed out is a copy
+ * in memory.
+ * The cache is a help, not a condition: where it cannot be used, each login makes its own filter.
+ */
+#include "helper/filter.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/fd-util.h"
+#include "common/path-util.h"
+#include "common/protocol.h"
+#include "common/registry.h"
+#include "common/string-util.h"
+#include "helper/steps.h"
+
+#define PROGRAM	       NSB_LIBEXECDIR "/nsbox-seccomp"
+#define PATIENCE       6000	      /* ms: takes 10, but twenty logins on a slow machine may begin with none kept */
+#define FILTER_MAX     (4096 * 8)     /* bytes: BPF_MAXINSNS instructions */
+#define KEPT_MAX       (24 * 60 * 60) /* s: a new libseccomp, which is in no name, is noticed after that */
+#define UNFINISHED     ".new-"
+#define UNFINISHED_MAX 60 /* s: whoever writes one is quicker, or dead */
+#define WORDS_MAX      4
+
+#ifndef SECCOMP_RET_KILL_PROCESS
+#define SECCOMP_RET_KILL_PROCESS 0x80000000U
+#endif
+
+typedef struct text {
+	unsigned char bytes[FILTER_MAX + sizeof(uint64_t)];
+	size_t size; /* without the sum */
+} text;
+
+/* NULL without a filter. */
+static const char *filter_words(const nsb_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (plan->steps[i].op == NSB_OP_FILTER)
+			return plan->steps[i].data;
+	return NULL;
+}
+
+static int open_program(struct stat *st, nsb_error *error)
+{
+	NSB_CLOSE int fd = open(PROGRAM, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return nsb_error_set(error, errno,
+				     "seccomp: nsbox-seccomp is not installed (%s: %s): install nsbox built with "
+				     "libseccomp (configure --with-seccomp), or write seccomp = off",
+				     PROGRAM, strerror(errno));
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || !nsb_stat_trusted(st) || (st->st_mode & S_IXUSR) == 0)
+		return nsb_error_set(error, EPERM, PROGRAM " is not a program that only root can change");
+	return nsb_steal_fd(&fd);
+}
+
+int filter_check(const nsb_plan *plan, nsb_error *error)
+{
+	const unsigned action = SECCOMP_RET_KILL_PROCESS;
+	NSB_CLOSE int program = -1;
+	struct stat st;
+
+	if (filter_words(plan) == NULL)
+		return 0;
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
+		return nsb_error_set(error, errno,
+				     "seccomp: this kernel does not filter system calls (%s): write seccomp = off",
+				     strerror(errno));
+	program = open_program(&st, error);
+	return program < 0 ? program : 0;
+}
+
+/* FNV-1a: finds accidents, not forgery. Who could forge is root. */
+static uint64_t sum_of(const unsigned char *bytes, size_t n)
+{
+	uint64_t sum = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < n; i++)
+		sum = (sum ^ bytes[i]) * 0x100000001b3;
+	return sum;
+}
+
+/* "default+nested@DEVICE-INODE-SIZE-TIME-TIME". */
+static void make_key(const char *words, const struct stat *st, char *key, size_t size)
+{
+	snprintf(key, size, "%s@%llx-%llx-%llx-%llx.%lx-%llx.%lx", words, (unsigned long long)st->st_dev,
+		 (unsigned long long)st->st_ino, (unsigned long long)st->st_size,
+		 (unsigned long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (unsigned long long)st->st_ctim.tv_sec,
+		 st->st_ctim.tv_nsec);
+	for (char *blank = strchr(key, ' '); blank != NULL; blank = strchr(blank, ' '))
+		*blank = '+';
+}
+
+static bool size_fits(off_t size)
+{
+	return size > 0 && size <= FILTER_MAX && size % 8 == 0;
+}
+
+/* What is kept under the key. False: nothing that can be used. */
+static bool load(int directory, const char *key, text *ret)
+{
+	NSB_CLOSE int fd = openat(directory, key, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	time_t now = time(NULL);
+	struct stat st;
+	uint64_t sum;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0 ||
+	    !size_fits(st.st_size - (off_t)sizeof(sum)) || st.st_mtime > now || now - st.st_mtime > KEPT_MAX)
+		return false;
+	ret->size = (size_t)st.st_size - sizeof(sum);
+	if (read(fd, ret->bytes, (size_t)st.st_size) != st.st_size)
+		return false;
+	memcpy(&sum, ret->bytes + ret->size, sizeof(sum));
+	return sum == sum_of(ret->bytes, ret->size);
+}
+
+/* Those of another nsbox-seccomp, and what somebody has not finished. A descriptor of one of them stays good. */
+static void remove_old(int directory, const char *key)
+{
+	NSB_CLOSE int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+	struct stat st;
+
+	if (list == NULL)
+		return;
+	copy = -1;
+	while ((entry = readdir(list)) != NULL) {
+		const char *name = entry->d_name, *identity = strchr(name, '@');
+
+		if (nsb_after_prefix(name, UNFINISHED) != NULL) {
+			if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			    time(NULL) - st.st_mtime > UNFINISHED_MAX)
+				unlinkat(directory, name, 0);
+		} else if (identity != NULL && strcmp(identity, strchr(key, '@')) != 0) {
+			unlinkat(directory, name, 0);
+		}
+	}
+	closedir(list);
+}
+
+static int store(int directory, const char *key, text *filter)
+{
+	NSB_CLOSE int fd = -1;
+	char name[32];
+	uint64_t number, sum = sum_of(filter->bytes, filter->size);
+	int r;
+
+	/* logins that find nothing at the same time write a file each; the last one stays */
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
+		return -EIO;
+	snprintf(name, sizeof(name), UNFINISHED "%llx", (unsigned long long)number);
+	fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	memcpy(filter->bytes + filter->size, &sum, sizeof(sum));
+	r = fchmod(fd, 0600) < 0 ? -errno : nsb_write_all(fd, filter->bytes, filter->size + sizeof(sum));
+	if (r == 0 && renameat(directory, name, directory, key) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(directory, name, 0);
+	return r;
+}
+
+/* In the child of vfork(2), which shares our memory: nothing but system calls. */
+static void __attribute__((noreturn)) become_program(int program, char *const arguments[], int output, int words)
+{
+	static char *const environment[] = { NULL };
+	static const struct rlimit size = { FILTER_MAX + 8, FILTER_MAX + 8 }; /* enough to see that it is too much */
+
+	syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (dup2(output, STDOUT_FILENO) >= 0 && dup2(words, STDERR_FILENO) >= 0 &&
+	    syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, &size, NULL) == 0 &&
+	    syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) == 0)
+		syscall(SYS_execveat, program, "", arguments, environment, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+/* By itself: of a function that calls vfork(2) the variables are not safe. */
+static pid_t start(int program, char *const arguments[], int output, int words)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0)
+		become_program(program, arguments, output, words);
+	return pid < 0 ? -errno : pid;
+}
+
+/* 0, or -ETIMEDOUT after it was killed; *ret_status as waitpid(2) gives it. */
+static int wait_for(pid_t pid, int64_t deadline, int *ret_status)
+{
+	NSB_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	int r = pidfd < 0 ? -errno : nsb_wait_readable(pidfd, deadline);
+
+	if (r < 0)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, ret_status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return r;
+}
+
+static int judge(int status, int words, nsb_error *error)
+{
+	char sentence[256] = "";
+	ssize_t n = pread(words, sentence, sizeof(sentence) - 1, 0);
+
+	sentence[n > 0 ? n : 0] = '\0';
+	sentence[strcspn(sentence, "\n")] = '\0';
+	nsb_make_printable(sentence);
+	if (WIFSIGNALED(status))
+		return nsb_error_set(error, EIO, PROGRAM " died of signal %d", WTERMSIG(status));
+	if (WEXITSTATUS(status) == 127)
+		return nsb_error_set(error, ENOEXEC,
+				     PROGRAM
+				     " does not start: install libseccomp and nsbox again, or write seccomp = off%s%s",
+				     sentence[0] != '\0' ? ": " : "", sentence);
+	if (WEXITSTATUS(status) != 0)
+		return nsb_error_set(error, EIO, PROGRAM ": %s",
+				     sentence[0] != '\0' ? sentence : "failed without a word");
+	return 0;
+}
+
+/* Runs nsbox-seccomp with the words and reads what it made. */
+static int make(int program, const char *words, int64_t deadline, text *ret, nsb_error *error)
+{
+	NSB_CLOSE int output = memfd_create("nsbox-filter", MFD_CLOEXEC);
+	NSB_CLOSE int said = memfd_create("nsbox-words", MFD_CLOEXEC);
+	NSB_FREE char *copy = strdup(words);
+	int64_t end = nsb_now() + PATIENCE;
+	char *arguments[WORDS_MAX + 2] = { (char *)"nsbox-seccomp" }, *save = NULL;
+	int status = 0, r = output < 0 || said < 0 ? -errno : copy == NULL ? -ENOMEM : 0;
+	size_t n = 1;
+	struct stat st;
+	pid_t pid;
+
+	for (char *word = r == 0 ? strtok_r(copy, " ", &save) : NULL; word != NULL && n <= WORDS_MAX;
+	     word = strtok_r(NULL, " ", &save))
+		arguments[n++] = word;
+	pid = r == 0 ? start(program, arguments, output, said) : r;
+	if (pid < 0)
+		return nsb_error_set(error, pid, "cannot start " PROGRAM ": %s", strerror(-pid));
+	r = wait_for(pid, end < deadline ? end : deadline, &status);
+	if (r < 0)
+		return nsb_error_set(error, r, PROGRAM " did not end in time: it was killed");
+	r = judge(status, said, error);
+	if (r < 0)
+		return r;
+	if (fstat(output, &st) < 0 || !size_fits(st.st_size) ||
+	    pread(output, ret->bytes, (size_t)st.st_size, 0) != st.st_size)
+		return nsb_error_set(error, EBADMSG, PROGRAM " made no filter: install nsbox again");
+	ret->size = (size_t)st.st_size;
+	return 0;
+}
+
+/* A copy that nobody can change any more. */
+static int to_memory(const text *filter, nsb_error *error)
+{
+	NSB_CLOSE int fd = memfd_create("nsbox-filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r = fd < 0 ? -errno : nsb_write_all(fd, filter->bytes, filter->size);
+
+	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		r = -errno;
+	return r < 0 ? nsb_error_set(error, r, "cannot hold the filter of system calls: %s", strerror(-r))
+		     : nsb_steal_fd(&fd);
+}
+
+int filter_open(const char *words, int64_t deadline, nsb_error *error)
+{
+	nsb_error why = { 0 };
+	NSB_CLOSE int directory = nsb_registry_directory("seccomp", true, &why);
+	NSB_FREE text *filter = malloc(sizeof(*filter));
+	NSB_CLOSE int program = -1;
+	struct stat st;
+	char key[NAME_MAX];
+	int r;
+
+	if (filter == NULL)
+		return -ENOMEM;
+	program = open_program(&st, error);
+	if (program < 0)
+		return program;
+	make_key(words, &st, key, sizeof(key));
+	if (directory >= 0 && load(directory, key, filter))
+		return to_memory(filter, error);
+	r = make(program, words, deadline, filter, error);
+	if (r < 0)
+		return r;
+	r = directory < 0 ? directory : store(directory, key, filter);
+	if (r < 0)
+		syslog(LOG_WARNING, "filters of system calls are made anew for each login: %s",
+		       why.words[0] != '\0' ? why.words : strerror(-r));
+	else
+		remove_old(directory, key);
+	return to_memory(filter, error);
+}
+
+bool filter_core_leaves(void)
+{
+	char pattern[256];
+
+	return nsb_read_text_at(AT_FDCWD, "/proc/sys/kernel/core_pattern", pattern, sizeof(pattern)) < 0 ||
+	       pattern[0] == '|' || pattern[0] == '@';
+}
+
+int filter_prepare(nsb_box *box, const nsb_step *step)
+{
+	/* where core dumps are files nobody is kept from setting their limit */
+	bool free_core = !box->plan.core && !filter_core_leaves();
+	char words[sizeof(box->entry.seccomp)];
+	int fd;
+
+	snprintf(words, sizeof(words), "%s%s", step->data, free_core ? " core" : "");
+	fd = filter_open(words, box->deadline, &box->error);
+	if (fd < 0)
+		return fd;
+	box->filter = fd;
+	/* for nsboxctl enter, when the entry is published */
+	memcpy(box->entry.seccomp, words, sizeof(words));
+	return 0;
+}
+
+/* The cache stays: the next login finds it. */
+void filter_drop(nsb_box *box, const nsb_step *step)
+{
+	(void)step;
+	box->filter = nsb_close(box->filter);
+}

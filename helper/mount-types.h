@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef NSB_MOUNT_TYPES_H
+#define NSB_MOUNT_TYPES_H
+
+#include <stdbool.h>
+
+/* Whether it is a file system through which the kernel or the host is seen or set. */
+bool mount_type_is_kernel(const char *type);
+
+#endif
