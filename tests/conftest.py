@@ -26,6 +26,12 @@ def pytest_runtest_makereport(item, call):
         report.longrepr = f"skipped, which is a failure here: {report.longrepr}"
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    """What a test wants to be read in the log: config.nsbox_summary, lines."""
+    for line in getattr(config, "nsbox_summary", ()):
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def sshd():
     """An sshd with PAM that lives as long as the test file. Its stack is what `conf` writes, or the machine's."""
@@ -57,3 +63,22 @@ def baseline(request):
     if call is None or call.failed:
         host.close_terminals()  # so that the next test has a chance
     baseline_module.wait_equal(before, timeout=5)
+
+
+@pytest.fixture
+def core_pattern(baseline):
+    """core_pattern("|/program"): what /proc/sys/kernel/core_pattern holds for the helper of this host. The machine's own is never
+    written."""
+    place, mounted = "/proc/sys/kernel/core_pattern", []
+
+    def show(text):
+        path = f"/run/core_pattern-{len(mounted)}"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{text}\n")
+        host.run("mount", "--bind", path, place, check=True)
+        mounted.append(path)
+        return text
+    yield show
+    for path in mounted:
+        host.run("umount", place, check=True)
+        os.unlink(path)

@@ -18,7 +18,7 @@ from . import host
 
 # Directories that are made once and stay, as long as they are empty: parents of all boxes.
 KEPT_CGROUPS = {"nsbox", "nsbox/monitors"}
-KEPT_RUN_DIRECTORIES = {"users", ".", "boxes"}
+KEPT_RUN_DIRECTORIES = {"users", ".", "boxes", "seccomp"}
 
 RUN_DIRECTORY = "/run/nsbox"
 UTMP = "/run/utmp"
@@ -80,8 +80,9 @@ def _run_files():
         if names or files or name not in KEPT_RUN_DIRECTORIES:
             found.append(f"{name}/")
         found += [os.path.normpath(f"{name}/{file}") for file in files]
-    # A kept directory with something in it is told by what is in it.
-    return sorted(entry for entry in found if entry.rstrip("/") not in KEPT_RUN_DIRECTORIES)
+    # A kept directory with something in it is told by what is in it. Finished filters of system calls stay for the next login.
+    return sorted(entry for entry in found if entry.rstrip("/") not in KEPT_RUN_DIRECTORIES and
+                  not re.fullmatch(r"seccomp/(default|strict)[a-z+]*@[-.0-9a-f]+", entry))
 
 
 def _sshd_descriptors():

@@ -61,7 +61,7 @@ def invented(group, *limits):
     text = re.sub(r"^(cgroups|limits) .*\n", "", text, flags=re.M)
     text = re.sub(r"^id .*", "id aaaaaaaaaa", text, flags=re.M)
     text = text.replace("\nscope ", f"\ncgroups {group}\nscope ")
-    text = text.replace("\nend\n", "".join(f"\nlimits {limit}" for limit in limits) + "\nend\n")
+    text = text.replace("\ncapabilities ", "".join(f"\nlimits {limit}" for limit in limits) + "\ncapabilities ")
     directory = pathlib.Path(BOXES, "aaaaaaaaaa")
     directory.mkdir(0o700)
     try:

@@ -10,9 +10,9 @@ GROUPS = "/sys/fs/cgroup/nsbox.slice/nsbox.service"
 
 def configuration(vm):
     """For a fixture: yields conf("KEY = VALUE", ..., users="alice"). Afterwards nobody is boxed and nothing is left."""
-    def write(*lines_, users="alice"):
+    def write(*lines_, users="alice", network="host", stop="1s"):
         vm.write("/etc/security/nsbox.conf",
-                 "\n".join(["[profile all]", f"users = {users}", "network = host", "stop_timeout = 1s", *lines_, ""]))
+                 "\n".join(["[profile all]", f"users = {users}", f"network = {network}", f"stop_timeout = {stop}", *lines_, ""]))
     yield write
     vm.write("/etc/security/nsbox.conf", "")
     host.wait_until(lambda: not boxes(vm), timeout=30, interval=0.3, what="no box left")

@@ -13,20 +13,27 @@ import sys
 PAM_SUCCESS, PAM_OPEN_ERR, PAM_SYSTEM_ERR, PAM_SERVICE_ERR, PAM_PERM_DENIED = 0, 1, 4, 3, 6
 PAM_IGNORE, PAM_SESSION_ERR = 25, 14
 
+# What the application takes upon itself when it has joined a box, and keeps: nothing of that can be taken back.
+CONFINED = ("status CapBnd", "status Seccomp", "status Seccomp_filters")
+# Lines of a profile under which the application is as before when a session is over, and may open another: what it takes upon
+# itself otherwise stays.
+SEVERAL_SESSIONS = "capabilities = all\nseccomp = off\n"
+
 _VOLATILE = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches", "State", "SigQ", "FDSize")
 
 
 class App:
-    """app.do("open", "su", "alice"): {"code": PAM code, "said": [...], "changed": {...}}"""
+    """app.do("open", "su", "alice"): {"code": PAM code, "said": [...], "changed": {...}}; after an open that worked also
+    "confined": what of it is the confinement that it keeps."""
 
-    def __init__(self, **options):
-        self._process = subprocess.Popen([sys.executable, "-S", "-E", "-s", __file__], stdin=subprocess.PIPE,
+    def __init__(self, wrapper=(), **options):
+        self._process = subprocess.Popen([*wrapper, sys.executable, "-S", "-E", "-s", __file__], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, text=True, **options)
         self.pid = self._process.pid
         self.do("warm")
 
     def do(self, *words):
-        """account, open (and close again): SERVICE USER; hold: SERVICE USER, then release; warm."""
+        """account, open (and close again): SERVICE USER; hold: SERVICE USER, then release; drop: NUMBER; warm."""
         self._process.stdin.write(" ".join(words) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
@@ -139,6 +146,15 @@ class _Commands:
         _picture()
         return {}
 
+    def drop(self, number):
+        """Gives up a capability, which exec would give back to root."""
+        libc, head, sets = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        word, bit = divmod(int(number), 32)
+        libc.capget(head, sets)
+        for i in (0, 1):  # effective, permitted
+            sets[3 * word + i] &= ~(1 << bit)
+        return {"code": libc.capset(head, sets)}
+
     def account(self, service, user):
         before, stack = _picture(), _Stack(service, user)
         code = stack.call("pam_acct_mgmt")
@@ -148,7 +164,10 @@ class _Commands:
         before, stack = _picture(), _Stack(service, user)
         code = stack.call("pam_open_session")
         stack.call("pam_close_session")
-        return self._answer(stack, code, before)
+        answer = self._answer(stack, code, before)
+        if code == PAM_SUCCESS:
+            answer["confined"] = {key: answer["changed"].pop(key) for key in CONFINED if key in answer["changed"]}
+        return answer
 
     def hold(self, service, user):
         before, stack = _picture(), _Stack(service, user)

@@ -122,7 +122,10 @@ class Configuration:
         self.pam(*TEMPLATES, **options)
 
     def nsbox(self, text, **options):
-        """/etc/security/nsbox.conf."""
+        """/etc/security/nsbox.conf. NSBOX_SECCOMP: the value of that key, where the text does not say it."""
+        level = os.environ.get("NSBOX_SECCOMP")
+        if level and isinstance(text, str) and "seccomp =" not in text and "[defaults]" not in text:
+            text = f"{text}\n[defaults]\nseccomp = {level}\n"
         return self.file(NSBOX_CONF, text, **options)
 
     def dropin(self, name, text, **options):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from lib import host, syslog
+from lib import host, pamapp, syslog
 
 SOURCE = pathlib.Path(__file__).parent
 SERVICE = "nsbox-app"
@@ -19,6 +19,7 @@ session [success=ok default=die] pam_nsbox.so {words}
 """
 SUCCESS, SYSTEM_ERR, PERM_DENIED = 0, 4, 6
 IGNORE = PERM_DENIED
+UNCONFINED = "[profile all]\nusers = *\n" + pamapp.SEVERAL_SESSIONS
 CHILD_NAMESPACES = {"cgroup", "ipc", "mnt", "net", "pid", "uts"}
 JOINED_NAMESPACES = CHILD_NAMESPACES - {"pid"}  # a process stays in its PID namespace; its children do not
 REFUSAL = r"Login refused: your session could not be isolated \(nsbox (\w{10})\)\. Ask the administrator\."
@@ -35,7 +36,7 @@ def compile_program(name, *libraries):
 @pytest.fixture
 def app(conf):
     """Runs app.c with commands: its lines."""
-    conf.nsbox("[profile all]\nusers = *\n")
+    conf.nsbox(UNCONFINED)
     conf.pam(SERVICE, text=RAW.format(words=""))
     program = compile_program("app", "-lpam", "-lpthread")
 
@@ -101,7 +102,7 @@ def boxes():
 
 def test_libpamtest_with_pam_wrapper(conf, baseline):
     """A cmocka program drives the module through pam_wrapper, with real namespaces."""
-    conf.nsbox("[profile alice]\nusers = alice\n")
+    conf.nsbox(UNCONFINED.replace("*", "alice"))  # one process, several sessions
     program = compile_program("pam-wrapper", "-lpam", "-lpamtest", "-lcmocka")
     environment = {**os.environ, "LD_PRELOAD": "libpam_wrapper.so", "PAM_WRAPPER": "1",
                    "PAM_WRAPPER_SERVICE_DIR": "/tmp/nsbox-services"}
@@ -184,6 +185,31 @@ def test_open_without_close(app, baseline):
     """pam_end, and even the end of the process without it, end the box."""
     assert app("open", "end") == ["open 0", "end 0"]
     assert app("open") == ["open 0"]
+
+
+def test_what_stays(app, conf, baseline):
+    """The default profile: of all that is compared the bounding set alone is another after close."""
+    conf.nsbox("[profile all]\nusers = *\nseccomp = off\n")
+    before = host.status("self")["CapBnd"]
+    lines = app("snapshot", "open", "close", "compare")
+    assert (code(lines, "open"), code(lines, "close")) == (0, 0), lines
+    assert [line.split("\t")[0] for line in lines if line.startswith(("lost", "new"))] == [
+        "lost /proc/self/status CapBnd:", "new /proc/self/status CapBnd:"], lines
+    assert f"lost /proc/self/status CapBnd:\t{before}" in lines and f"new /proc/self/status CapBnd:\t{before}" not in lines
+
+
+@pytest.mark.parametrize("seccomp", ["off", "default", "strict"])
+def test_second_session_is_refused(app, conf, baseline, seccomp):
+    """What stays is too little to make another box with, and that is said; another process is as before."""
+    conf.nsbox(f"[profile all]\nusers = *\nseccomp = {seccomp}\n")
+    start = syslog.mark()
+    lines = app("open", "close", "snapshot", "open", "acct", "compare")
+    assert [line for line in lines if line.startswith(("open", "close", "acct"))] == [
+        "open 0", "close 0", f"open {SYSTEM_ERR}", f"acct {PERM_DENIED}"], lines
+    assert code(lines, "compare") == 0 and re.search(REFUSAL, "\n".join(lines))
+    line = syslog.wait_for(r"refused: .*in a box before", start)
+    assert ("without cap_sys_admin" if seccomp == "off" else "blocked by a seccomp filter") in line, line
+    assert app("open", "close") == ["open 0", "close 0"]
 
 
 def test_close_without_open(app, baseline):

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from lib import host, syslog
+from lib import host, pamapp, syslog
 from test_libpamtest import SERVICE, boxes, code, compile_program
 
 SOURCE = pathlib.Path(__file__).parent
@@ -125,7 +125,7 @@ def test_refusal_is_told(conf, baseline):
 # -- words --
 
 
-def test_word_open_and_word_close(app, stack, baseline):
+def test_word_open_and_word_close(app, stack, conf, baseline):
     """Each half does its own: the other call is PAM_IGNORE. Both words are both halves."""
     stack("open")
     lines = app("open", "run", PROBE, "close")
@@ -134,6 +134,7 @@ def test_word_open_and_word_close(app, stack, baseline):
     lines = app("open", "run", PROBE, "close")
     assert differing("\n".join(lines)) == set() and (code(lines, "open"), code(lines, "close")) == (IGNORE, IGNORE)
     stack("open close")
+    conf.nsbox(EVERYBODY + pamapp.SEVERAL_SESSIONS)
     lines = app("snapshot", "open", "close", "compare")
     assert (code(lines, "open"), code(lines, "close"), code(lines, "compare")) == (0, 0, 0)
 

@@ -17,7 +17,7 @@ import subprocess
 
 import pytest
 
-from lib import host, syslog
+from lib import host, pamapp, syslog
 
 APP = os.environ["NSBOX_BUILD"] + "/asan-app"
 HELPER = "/usr/libexec/nsbox/nsbox-helper"
@@ -109,6 +109,7 @@ def test_session(boxed, baseline):
 def test_many_sessions_in_one_process(boxed, baseline):
     """What each leaves behind adds up: handles, memberships, descriptors."""
     n = host.count(30, 6)
+    boxed.nsbox(BOXED + pamapp.SEVERAL_SESSIONS)
     codes, text = app(*["open", "run", "close", "again"] * n)
     assert codes == {"open": SUCCESS, "close": SUCCESS}
     assert text.count("nsbox-init") == n

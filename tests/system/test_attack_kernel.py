@@ -16,6 +16,7 @@ from lib import host
 
 ROOT = "/srv/box"
 MARKER = "/run/host-only"  # is on the host, and in no box
+POWERFUL = "capabilities = all\nseccomp = off\n"  # root in the box has all that he has on the host
 
 
 @pytest.fixture
@@ -209,14 +210,14 @@ def test_ipc_of_another_box(conf, baseline):
 
 @pytest.mark.parametrize("root", ["host", ROOT])
 def test_root_tries_to_get_out(conf, baseline, marker, root):
-    """Line 18. Root in a box, with all capabilities: chroot and fchdir, "..", /proc/*/root, unmounting, the namespaces of PID
+    """Line 18. Root in a box, with all capabilities (those of the default set are in test_attack_table): chroot and fchdir, "..", /proc/*/root, unmounting, the namespaces of PID
     1, none leads to the host's tree; what he mounts is not on the host. (open_by_handle_at(2), raw devices made by mknod and
-    the like are root's until capabilities are taken away: SECURITY.md.)"""
+    the like are root's then: SECURITY.md.)"""
     escape = tool("escape")
     if root == ROOT:
         make_root(ROOT, [escape])
         escape = "/bin/escape"
-    conf.nsbox(f"[profile all]\nusers = *\nroot = {root}\n")
+    conf.nsbox(f"[profile all]\nusers = *\nroot = {root}\n{POWERFUL}")
     try:
         result = su("root", f"cd /; {escape} {marker}", cwd="/srv")
         assert result.out.splitlines() == ["tried 8"], result
@@ -237,7 +238,9 @@ def test_root_gets_out_of_a_chroot(conf, marker):
 
 
 def test_mounts_of_root_stay_inside(conf, baseline):
-    """Line 18. Mounts, shared ones too, bind mounts and moves by root in a box reach neither the host nor another box."""
+    """Line 18. Mounts, shared ones too, bind mounts and moves by root in a box, if he is let, reach neither the host nor
+    another box."""
+    conf.nsbox(f"[profile all]\nusers = *\n{POWERFUL}")
     session = start("su", "alice", "-c", "echo ready; exec cat")
     [inside] = host.children(session.pid)
     before = host.read(f"/proc/{inside}/mountinfo")
@@ -269,6 +272,7 @@ def test_no_propagation_to_the_host(conf):
 
 def test_user_tries_to_get_out(conf, baseline, marker):
     """Line 18. An ordinary user: "..", /proc/*/root and cwd, with and without a user namespace of his own."""
+    conf.nsbox("[profile all]\nusers = *\nnested_namespaces = yes\n")
     escape = tool("escape")
     script = f"{escape} {marker}; unshare --user --map-root-user --mount --pid --fork {escape} {marker}"
     result = su("alice", script)

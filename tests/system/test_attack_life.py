@@ -91,8 +91,15 @@ def test_root_in_the_box_attacks_pid_1(conf, baseline):
     assert result.out == "alive\n", result
 
 
+def test_root_does_not_trace_pid_1(conf, baseline):
+    """Line 21. PID 1 cannot be traced without CAP_SYS_PTRACE, which root in a box has not got."""
+    result = su("root", f"{tool('trace')} 1")
+    assert result.out == "no\n", result
+
+
 def test_root_traces_pid_1(conf, baseline):
-    """Line 21. Root in a box can hold PID 1 by ptrace(2) (the kernel allows it); the box ends all the same."""
+    """Line 21. Root in a box with that capability can hold PID 1 by ptrace(2); the box ends all the same."""
+    conf.nsbox("[profile all]\nusers = *\ncapabilities = default +cap_sys_ptrace\n")
     process = session("root", f"bash -c '{tool('trace')} 1 stop & read line; exit'")
     assert process.stdout.readline() == b"ready\n"
     init = init_of(only_box())

@@ -50,7 +50,7 @@ def test_flood(conf, sshd, baseline, say, how):
     log in meanwhile, `nsboxctl list` works, the host starts as many processes as it likes; and at logout all of it is gone
     within stop_timeout + 1 s."""
     most = 200 if how == "sessions" else PIDS_MAX  # SECURITY.md, *Amounts*: the more of these, the slower are all others
-    conf.nsbox(f"[profile all]\nusers = *\npids_max = {most}\n")
+    conf.nsbox(f"[profile all]\nusers = *\nnested_namespaces = yes\npids_max = {most}\n")
     idle = latency(sshd, "bob", host.count(9, 3))
     with Flood(sshd, "mallory", how, "16") as flood:
         box = box_of("mallory")
@@ -250,5 +250,6 @@ def test_tmpfs_is_full(conf, baseline):
 @pytest.mark.parametrize("way", HOGS)
 def test_hogs_work(conf, baseline, way):
     """Line 20. Each way to take memory does take it in a box without a limit of memory: what tests/vm relies on."""
+    conf.nsbox("[profile all]\nusers = *\nnested_namespaces = yes\n")
     with holding(["su", "alice", "-c", f"exec {tool('hog')} {way} 24"]) as line:
         assert line == "got 24 OK", line

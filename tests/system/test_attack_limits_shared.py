@@ -36,8 +36,9 @@ SLOWEST = 20  # seconds, a login meanwhile
 
 @pytest.fixture
 def conf(conf):
+    """Without a filter, which keeps keys and user namespaces from being taken at all: test_kinds_that_are_refused."""
     conf.pam_all()
-    conf.nsbox("[profile all]\nusers = *\n")
+    conf.nsbox("[profile all]\nusers = *\nseccomp = off\n")
     return conf
 
 
@@ -65,6 +66,14 @@ def all_taken(sshd, user, kind):
         number, errno = taken(line)
         assert errno == row.errno and number >= row.fewest, (kind, line)
         yield
+
+
+@pytest.mark.parametrize("kind", ["keys", "users", "mounts"])
+def test_kinds_that_are_refused(conf, baseline, kind):
+    """Line 24. By default the filter of system calls lets nobody take the first of them."""
+    conf.nsbox("[profile all]\nusers = *\n")
+    with holding(["su", "mallory", "-c", f"exec {tool('exhaust')} {kind} 10"]) as line:
+        assert taken(line) == (0, "EPERM"), line
 
 
 @pytest.mark.timeout(400)

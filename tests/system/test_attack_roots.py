@@ -11,6 +11,8 @@ from attacks.roots import (KEPT, KINDS, LIVE_KINDS, SECRET, TOP, TRAP, TREE, TRE
                            in_place_of, login, mounts_of_host, untouched)
 from lib import host, syslog
 
+POWERFUL = ("capabilities = all", "seccomp = off")  # root in the box has all that he has on the host
+
 
 @pytest.fixture(params=KINDS)
 def kind(request, conf):
@@ -337,10 +339,10 @@ def test_nothing_of_roots_for_a_user(kind, baseline, home):
 
 @trees_only
 def test_nodes_are_dead(kind, baseline):
-    """Line 14. Device nodes that root makes in the box, or that the tree brings, open nothing but on the box's /dev."""
+    """Line 14. Device nodes that root makes in the box, if he is let, or that the tree brings, open nothing but on the box's /dev."""
     os.mknod(TREE / "null", 0o020666, os.makedev(1, 3))
     os.mknod(TREE / "disk", 0o060666, os.makedev(7, 0))
-    kind.use(f"bind_ro = {os.path.dirname(tool('powers'))}:/mnt")
+    kind.use(f"bind_ro = {os.path.dirname(tool('powers'))}:/mnt", *POWERFUL)
     result = login("root", "/mnt/powers / /etc /tmp /run /dev/shm /home /home/alice /dev; cat /null; cat /disk", cwd="/")
     assert harmless(result) and result.err.count("Permission denied") == 2, result
     opened = dict(line.split()[1:] for line in result.out.splitlines() if line.startswith("open"))
@@ -356,7 +358,7 @@ def test_root_tries_to_get_out(kind, baseline):
     marker = "/run/host-only-marker"
     escape = tool("escape")
     pathlib.Path(marker).write_text("")
-    kind.use(f"bind_ro = {os.path.dirname(escape)}:/mnt")
+    kind.use(f"bind_ro = {os.path.dirname(escape)}:/mnt", *POWERFUL)
     try:
         with untouched():
             session = start("su", "root", "-c", f"cd /; /mnt/escape {marker}; echo ready; exec cat", cwd="/srv", ready=b"tried 8")
@@ -371,7 +373,7 @@ def test_root_tries_to_get_out(kind, baseline):
 
 def test_mounts_of_root_stay_inside(kind, baseline):
     """Line 18. Mounts that root makes in the box, shared ones too, reach neither the host nor another box."""
-    kind.use()
+    kind.use(*POWERFUL)
     session = start("su", "alice", "-c", "echo ready; exec cat")
     try:
         [inside] = host.children(session.pid)

@@ -22,7 +22,7 @@ IMAGES_AND_KEPT = ("squashfs", "erofs+memory", "squashfs+kept", "directory+kept"
 def kind(request, conf):
     with every(request.param, conf) as made:
         conf.pam("probe", text="session required pam_nsbox.so\nsession required pam_permit.so\n")
-        made.use(f"stop_timeout = {STOP}s", "hostname = box")
+        made.use(f"stop_timeout = {STOP}s", "hostname = box", *pamapp.SEVERAL_SESSIONS.splitlines())
         yield made
         FAULT.unlink(missing_ok=True)
         REACHED.unlink(missing_ok=True)

@@ -19,8 +19,10 @@ BUILD = os.environ["NSBOX_BUILD"]
 LIBEXEC = "/usr/libexec/nsbox"
 BUS = f"{LIBEXEC}/nsbox-bus"
 UNPACK = f"{LIBEXEC}/nsbox-unpack"
+SECCOMP = f"{LIBEXEC}/nsbox-seccomp"
+SUBID = f"{LIBEXEC}/nsbox-subid"
 PROGRAMS = [f"{LIBEXEC}/nsbox-helper", f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor", "/usr/sbin/nsboxctl", BUS,
-            UNPACK]
+            UNPACK, SECCOMP, SUBID]
 UNITS = ["nsbox.service", "nsbox.slice"]
 CONF = "/etc/security/nsbox.conf"
 ENTRY_POINTS = {"pam_sm_acct_mgmt", "pam_sm_open_session", "pam_sm_close_session"}
@@ -95,8 +97,9 @@ def closure(path):
 
 def test_libraries():
     """The module links libpam and libc only, the helper libc and libcap-ng, the resident programs nothing. libsystemd
-    is nsbox-bus's alone, libarchive nsbox-unpack's."""
-    module, helper, init, monitor, ctl, bus, unpack = installed()
+    is nsbox-bus's alone, libarchive nsbox-unpack's, libseccomp nsbox-seccomp's,
+    libsubid nsbox-subid's."""
+    module, helper, init, monitor, ctl, bus, unpack, seccomp, subid = installed()
     assert needed(module) == {"libpam.so.0", "libc.so.6"}
     libpam = next(line.split()[2] for line in output("ldd", module).splitlines() if "libpam.so.0" in line)
     assert closure(module) == closure(libpam) | {"libpam.so.0"}
@@ -106,6 +109,8 @@ def test_libraries():
     assert needed(ctl) <= {"libcap-ng.so.0", "libc.so.6", "libjson-c.so.5"}
     assert needed(bus) == {"libsystemd.so.0", "libc.so.6"}
     assert needed(unpack) == {"libarchive.so.13", "libc.so.6"}
+    assert needed(subid) == {"libsubid.so.4", "libc.so.6"}
+    assert needed(seccomp) == {"libseccomp.so.2", "libc.so.6"}
 
 
 def interpreter(path):
@@ -166,6 +171,7 @@ def expected_files():
         *(f"/usr/share/man/man{page[-1]}/{page}" for page in os.listdir(f"{SOURCE}/man")),
         *(f"/usr/share/doc/pam_nsbox/{name}" for name in documents),
         *(f"/usr/share/doc/pam_nsbox/examples/pam.d/{name}" for name in examples),
+        *(f"/usr/share/doc/pam_nsbox/examples/apparmor.d/{name}" for name in ("nsbox", "abstractions/base.d/nsbox")),
         *(f"/usr/share/doc/pam_nsbox{name}" for name in files_below(f"{SOURCE}/conf") if name.startswith("/examples/")),
     }
 
@@ -284,6 +290,8 @@ MISSING = [
     ("libpam0g-dev", {}, {"ac_cv_lib_pam_pam_syslog": "no"}, []),
     ("libsystemd-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=yes"]),
     ("libarchive-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=no", "--with-libarchive=yes"]),
+    ("libsubid-dev", {}, {"ac_cv_lib_subid_subid_get_uid_ranges": "no"}, ["--with-subid=yes"]),
+    ("libseccomp-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=no", "--with-libarchive=no", "--with-seccomp=yes"]),
     ("musl-tools", {}, {"ac_cv_path_MUSL_GCC": ""}, ["--with-static=musl"]),
 ]
 
@@ -297,7 +305,7 @@ def test_configure_names_the_missing_package(package, environment, found, argume
 
 
 @pytest.mark.parametrize("argument", ["--with-static=dietlibc", "--with-systemd=maybe", "--with-libarchive=maybe",
-                                      "--enable-sanitizers=thread"])
+                                      "--enable-sanitizers=thread", "--with-apparmor=maybe"])
 def test_configure_refuses_unknown_words(argument, tmp_path):
     """A typo must not silently build something else."""
     result = configure(tmp_path, argument)
@@ -338,6 +346,30 @@ def test_configure_without_libarchive(environment, arguments, words, tmp_path):
     assert "nsbox-helper" in plan and "nsbox-unpack" not in plan
 
 
+@pytest.mark.parametrize("cache, arguments, words", [
+    ({"ac_cv_lib_subid_subid_get_uid_ranges": "no"}, [], "not built: libsubid was not found   (Debian: libsubid-dev)"),
+    ({}, ["--without-subid"], "not built (--with-subid=no)"),
+])
+def test_configure_without_libsubid(cache, arguments, words, tmp_path):
+    """Only subid_pool = subuid is left out, which the summary says."""
+    result = configure(tmp_path, *arguments, found=cache, check=True)
+    assert re.search(rf"^  subid_pool=subuid +{re.escape(words)}$", result.out, re.M)
+    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    assert "nsbox-helper" in plan and "nsbox-subid" not in plan
+
+
+@pytest.mark.parametrize("environment, arguments, words", [
+    (NO_LIBSYSTEMD, [], "not built: libseccomp was not found, profiles need seccomp = off   (Debian: libseccomp-dev)"),
+    ({}, ["--without-seccomp"], "not built (--with-seccomp=no): profiles need seccomp = off"),
+])
+def test_configure_without_libseccomp(environment, arguments, words, tmp_path):
+    """Only the filters are left out, which the summary says."""
+    result = configure(tmp_path, *arguments, environment=environment, check=True)
+    assert re.search(rf"^  system calls +{re.escape(words)}$", result.out, re.M)
+    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    assert "nsbox-helper" in plan and "nsbox-seccomp" not in plan
+
+
 def test_configure_units(tmp_path):
     """--with-systemdsystemunitdir is where the units go, and "no" leaves them out."""
     configure(tmp_path, "--with-systemdsystemunitdir=/opt/units", check=True)
@@ -345,6 +377,19 @@ def test_configure_units(tmp_path):
     configure(tmp_path, "--with-systemdsystemunitdir=no", check=True)
     plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
     assert "nsbox-bus" in plan and "nsbox.service" not in plan
+
+
+@pytest.mark.parametrize("argument, directory, summary", [
+    ("--without-apparmor", "/usr/share/doc/pam_nsbox/examples/apparmor.d", "an example (--with-apparmor=yes: loaded at boot)"),
+    ("--with-apparmor", "/etc/apparmor.d", "/etc/apparmor.d"),
+    ("--with-apparmor=/opt/aa", "/opt/aa", "/opt/aa"),
+])
+def test_configure_apparmor(argument, directory, summary, tmp_path):
+    """The profiles go where they are asked for, which the summary says; nobody's host enforces them unasked."""
+    result = configure(tmp_path, "--prefix=/usr", "--sysconfdir=/etc", argument, check=True)
+    assert re.search(rf"^  AppArmor profiles +{re.escape(summary)}$", result.out, re.M)
+    plan = output("make", "-n", "install-apparmorDATA", "install-data-local", "DESTDIR=/d", cwd=tmp_path)
+    assert f"/d{directory}'" in plan.replace('"', "'") and f"/d{directory}/abstractions/base.d/nsbox" in plan.replace('"', "")
 
 
 def test_units_name_what_is_installed(tree):

@@ -97,6 +97,6 @@ def test_each_step_fails_once(shared):
         assert result.rc != 0 or result.out.startswith(f"in {box['id']}\n"), (number, result)
         host.wait_until(lambda: len(members()) == 1, what="one member")
     FAULT.unlink()
-    assert len(refused) == 2, refused  # member and credentials; su makes no record
+    assert len(refused) == 3, refused  # member, filter and credentials; su makes no record
     assert first.poll() is None
     end(first)

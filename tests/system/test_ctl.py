@@ -415,7 +415,11 @@ def test_explain_terminal(conf, baseline):
     status, text = ended(child)
     assert status == 0, text
     assert re.search(r"by the service su on /dev/pts/\d+", text)
-    assert "/dev/pts -> /dev/pts" in text and "TIOCSTI" in text
+    assert "/dev/pts -> /dev/pts" in text and "TIOCSTI" not in text
+    conf.nsbox(PROFILE + "seccomp = off\n")
+    child = on_terminal("explain", "--user", "alice", "--service", "su")
+    status, text = ended(child)
+    assert status == 0 and "TIOCSTI" in text and "no system call is filtered" in text, text
     given = explain("--tty", "/dev/pts/999", service="su")
     assert given.rc == 1 and "the terminal /dev/pts/999" in given.out
 
@@ -899,7 +903,7 @@ def enter(one, *words, **options):
 def test_enter_is_the_ssh_sessions_box(ssh_session):
     """The same namespaces, the session's processes, the box's group."""
     _, one = ssh_session
-    result = enter(one, "--", "sh", "-c", "for n in uts ipc mnt pid net cgroup; do readlink /proc/self/ns/$n; done; "
+    result = enter(one, "--", "sh", "-c", "for n in uts ipc mnt pid net cgroup user; do readlink /proc/self/ns/$n; done; "
                                           "ps -A -o args=; cat /proc/self/cgroup; echo $NSBOX_ID")
     found = dict(re.findall(r"^(\w+):\[(\d+)\]$", result.out, re.M))
     assert {kind: int(inode) for kind, inode in found.items()} == one["namespaces"], result
@@ -1063,7 +1067,7 @@ def test_list_fields_of_ssh_session(ssh_session, sshd):
     assert host.comm(init) == "nsbox-init" and host.inner_pids(init)[-1] == 1
     assert abs(one["started"] - time.time()) < 30
     kernel = host.namespaces(init)
-    assert one["namespaces"] == {kind: kernel[kind] for kind in ("uts", "ipc", "mnt", "pid", "net", "cgroup")}
+    assert one["namespaces"] == {kind: kernel[kind] for kind in ("uts", "ipc", "mnt", "pid", "net", "cgroup", "user")}
     assert str(init) in host.read(f"{one['cgroup']}/cgroup.procs").split()
     assert one["cgroup"].endswith(f"/nsbox/{one['id']}")
 

@@ -86,7 +86,7 @@ def test_examples_of_the_manual_are_good(conf):
     text = page("nsbox.conf.5")
     lines = re.findall(r"^\.Dl (.*)", text, re.M)
     sections = [block for block in literals(text) if "[profile" in block]
-    assert len(lines) > 8 and len(sections) == 4
+    assert len(lines) > 8 and len(sections) == 5
     # what some lines need of another one
     shared = [("linger" in line) * "share = user\n" + line.startswith("overlay =") * "root = /srv/roots/debian\n" for line in lines]
     alone = [f"[profile students]\nusers =\n[profile x]\n{'' if line.startswith('users') else 'users = alice'}\n"
@@ -100,6 +100,28 @@ def test_examples_of_the_manual_are_good(conf):
         conf.file("/etc/example.conf", example)
         result = host.run("nsboxctl", "check", "/etc/example.conf")
         assert result.rc == 0 and "/etc/example.conf: ok" in result.out, (example, result)
+
+
+def refused_calls(text):
+    """[(calls, error)] of the items of a list."""
+    return [(tuple(calls.split()), error) for calls, error in re.findall(r"^\.It Li (.*) Pq (\w+)$", text, re.M)]
+
+
+def test_every_refused_call_is_in_the_manual():
+    """nsbox.conf(5), System calls, has the rows of nsbox-seccomp's table, level by level, in their order."""
+    section = page("nsbox.conf.5").split(".Ss System calls\n")[1].split("\n.S")[0]
+    lists = section.split("\n.Ql strict\nrefuses these as well:\n")
+    assert len(lists) == 2
+    rows = [line.split("\t") for line in host.run("/usr/libexec/nsbox/nsbox-seccomp", "list", check=True).out.splitlines()]
+    for level, text in zip(("default", "strict"), lists):
+        wanted = [(tuple(calls.removesuffix(" (...)").split()), error) for words, error, calls, _ in rows
+                  if words.split()[0] == level]
+        assert refused_calls(text) == wanted and len(wanted) > 10, level
+    for words, _, calls, _ in rows:
+        item = re.search(rf"^\.It Li {calls.removesuffix(' (...)')} Pq (.*?)(?=^\.It|^\.El)", lists[words.startswith("strict")],
+                         re.S | re.M)[1]
+        for word, key in (("unless-nested", "nested_namespaces"), ("unless-core", "core")):
+            assert (word in words) == (f".Cm {key} No = yes" in item) or "The same." in item, (calls, word)
 
 
 # -- manual pages --

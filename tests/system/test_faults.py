@@ -33,7 +33,7 @@ DIRECTORY = f"""{BOXED}root = {ROOT}
 bind_ro = /usr /etc /bin /sbin /lib /lib64
 home = tmpfs
 """
-PROFILES = {"rich": RICH, "directory": DIRECTORY}
+PROFILES = {"rich": RICH + pamapp.SEVERAL_SESSIONS, "directory": DIRECTORY + pamapp.SEVERAL_SESSIONS}
 
 
 @pytest.fixture(scope="module", autouse=True)

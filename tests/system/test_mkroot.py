@@ -870,7 +870,7 @@ def test_check_sftp(jail, conf):
     shutil.rmtree(ROOT / "usr/lib")
     conf.file("/etc/ssh/sshd_config", "# Subsystem sftp /x\nSubsystem\tsftp internal-sftp\n")
     assert not [line for line in jail() if "sftp" in line]
-    conf.file("/etc/ssh/sshd_config", "Port 22\n")
+    conf.file("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\nPort 22\n")
     conf.file("/etc/ssh/sshd_config.d/x.conf", "subsystem sftp  /opt/sftp -e\n")
     assert [line for line in jail() if "has no /opt/sftp, which" in line]
 

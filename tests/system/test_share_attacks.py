@@ -340,6 +340,7 @@ def test_root_peeks_while_others_join(shared, marker):
 
 def test_everything_stopped(shared):
     """Line 21. SIGSTOP to all in the box, over and over, and to PID 1, while logins join: let in, in time."""
+    shared.nsbox(EVERYBODY + pamapp.SEVERAL_SESSIONS)
     with su() as one:
         one.ask("sleep 1234 </dev/null >/dev/null 2>&1 &")
         [sleeper] = host.wait_until(lambda: host.find("sleep", "1234"))
@@ -349,7 +350,7 @@ def test_everything_stopped(shared):
         with pamapp.App() as app:
             for _ in range(10):
                 began = time.monotonic()
-                assert app.do("open", "probe", "alice") == {"code": pamapp.PAM_SUCCESS, "said": [], "changed": {}}
+                assert app.do("open", "probe", "alice") == {"code": pamapp.PAM_SUCCESS, "said": [], "changed": {}, "confined": {}}
                 assert time.monotonic() - began < WAIT
         assert host.status(the_box()["init_pid"])["State"].startswith("S")
         one.process.kill()
@@ -360,6 +361,7 @@ def test_everything_stopped(shared):
 def test_pid_1_while_logins_join(shared, number):
     """Line 21. PID 1 stopped or killed while logins join, from the host: each is let in or refused within its time, and is
     outside again."""
+    shared.nsbox(EVERYBODY + pamapp.SEVERAL_SESSIONS)
     with pamapp.App() as app, concurrent.futures.ThreadPoolExecutor(1) as pool:
         for number_of_round in range(host.count(50, 4)):
             one = su()
@@ -380,7 +382,9 @@ def test_pid_1_while_logins_join(shared, number):
 
 
 def test_root_holds_pid_1(shared):
-    """Line 21. Root in the box holds PID 1 by ptrace(2): logins join, and the box ends all the same."""
+    """Line 21. Root in the box, if he has the capability for it, holds PID 1 by ptrace(2): logins join, and the box ends all the
+    same."""
+    shared.nsbox(EVERYBODY + "capabilities = default +cap_sys_ptrace\n")
     with su("root") as one:
         one.ask(f"{tool('trace')} 1 stop >/tmp/said </dev/null & until grep -q ready /tmp/said; do sleep 0.02; done")
         host.wait_until(lambda: host.status(the_box("root")["init_pid"])["State"].startswith("t"))

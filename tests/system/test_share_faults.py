@@ -21,7 +21,7 @@ from lib.share import (PROFILE, WAIT, descriptors, guard_of, member_files, monit
 
 FAULT, REACHED = pathlib.Path("/run/nsbox-fault"), pathlib.Path("/run/nsbox-fault.reached")
 CACHE = pathlib.Path("/tmp/krb5cc-fault")
-CONFIG = f"{PROFILE}stop_timeout = 1s\nsessions_max = 20\n"
+CONFIG = f"{PROFILE}stop_timeout = 1s\nsessions_max = 20\n{pamapp.SEVERAL_SESSIONS}"
 MANY = 300  # more steps than any plan has
 # Each step that a joining login does.
 STEPS = ("sessions", "member", "credentials", "record")
@@ -204,7 +204,7 @@ def test_helper_killed(stage, others):
         assert time.monotonic() - start < 1
         reference("\n".join(answer["said"]))
         others.unchanged(stage)
-        assert app.do("open", "probe", "alice") == {"code": pamapp.PAM_SUCCESS, "said": [], "changed": {}}
+        assert app.do("open", "probe", "alice") == {"code": pamapp.PAM_SUCCESS, "said": [], "changed": {}, "confined": {}}
         others.unchanged("after the next login")
 
 

@@ -35,17 +35,49 @@ def the_entry():
     return entry
 
 
+def make_version_2(entry):
+    """What version 2 has of this box: nothing about privileges."""
+    state = (entry / "state").read_text()
+    assert state.startswith("nsbox 3\n")
+    (entry / "state").write_text(re.sub(r"^(capabilities|confine|seccomp|subids) .*\n", "", state, flags=re.M).replace("nsbox 3\n", "nsbox 2\n"))
+    for member in (entry / "members").iterdir():
+        member.write_text(member.read_text().replace("nsbox 3\n", "nsbox 2\n"))
+    plan = (entry / "plan").read_text()
+    (entry / "plan").write_text(re.sub(r'^box +(capabilities|no_new_privs|seccomp|nested_namespaces|user_namespace|core) .*\n', "",
+                                       plan, flags=re.M))
+
+
 def make_version_1(entry):
     """What version 1 has of this box: the only login is in `state`, and there is nothing else."""
+    make_version_2(entry)
     (member,) = (entry / "members").iterdir()
     login = dict(line.split(" ", 1) for line in member.read_text().splitlines() if " " in line)
     state = (entry / "state").read_text()
+    assert state.startswith("nsbox 2\n")
     state = state.replace("nsbox 2\n", "nsbox 1\n")
     state = re.sub(r"^share .*\nterminals .*\n", f"ut_id {login['ut_id']}\n", state, flags=re.M)
     state = re.sub(r"^(monitor .*\n)", rf"\g<1>members {login['process']}\n", state, flags=re.M)
     (entry / "state").write_text(state)
     (entry / "plan").unlink()
     shutil.rmtree(entry / "members")
+
+
+def end_by(what, entry, sshd, child):
+    """Ends the box of this session, in one of the ways in which one ends."""
+    monitor = int(re.search(r"^monitor (\d+)", (entry / "state").read_text(), re.M)[1])
+    guard = host.find(argument=f"guard {entry.name}")
+    for pid in {"logout": [], "app": sshd.monitors("alice"), "monitor": [monitor], "guard": guard,
+                "all": [monitor, *guard]}[what]:
+        with contextlib.suppress(ProcessLookupError):  # sshd of the second login, which is about to end
+            os.kill(pid, signal.SIGKILL)
+    if what in ("logout", "guard"):
+        child.sendline("exit")
+    child.wait()
+    if what == "all":
+        assert ctl("gc").rc == 0
+    host.wait_until(lambda: not entry.exists(), what="the entry is gone")
+    host.wait_until(lambda: records() == [], what="the record is closed")
+    child.close(force=True)
 
 
 def records():
@@ -65,20 +97,25 @@ def test_boxes_of_version_1(end, boxed, sshd):
     assert len(records()) == 1
     # the next login looks at it, and leaves it alone
     assert sshd.ssh("alice", "echo $NSBOX_ID").out.strip() not in ("", entry.name)
-    monitor = int(re.search(r"^monitor (\d+)", (entry / "state").read_text(), re.M)[1])
-    guard = host.find(argument=f"guard {entry.name}")
-    for pid in {"logout": [], "app": sshd.monitors("alice"), "monitor": [monitor], "guard": guard,
-                "all": [monitor, *guard]}[end]:
-        with contextlib.suppress(ProcessLookupError):  # sshd of the second login, which is about to end
-            os.kill(pid, signal.SIGKILL)
-    if end in ("logout", "guard"):
-        child.sendline("exit")
-    child.wait()
-    if end == "all":
-        assert ctl("gc").rc == 0
-    host.wait_until(lambda: not entry.exists(), what="the entry is gone")
-    host.wait_until(lambda: records() == [], what="the record is closed")
-    child.close(force=True)
+    end_by(end, entry, sshd, child)
+
+
+@pytest.mark.parametrize("end", ["logout", "app", "monitor", "all"])
+def test_boxes_of_version_2(end, boxed, sshd):
+    """Likewise. What is entered is as little confined as the rest of such a box; a login of today is, in a box of its own."""
+    boxed.nsbox(SHARED)
+    child = sshd.spawn("alice")
+    child.expect(r"[$#] ")
+    entry = the_entry()
+    make_version_2(entry)
+    (one,) = boxes()
+    assert (one["id"], one["state"]) == (entry.name, "ready")
+    mine = host.status("self")
+    result = ctl("enter", "--root", entry.name, "--", "cat", "/proc/self/status")
+    assert f"CapBnd:\t{mine['CapBnd']}\n" in result.out and "NoNewPrivs:\t0\n" in result.out, result
+    result = sshd.ssh("alice", "echo $NSBOX_ID; grep CapBnd /proc/self/status")
+    assert entry.name not in result.out and mine["CapBnd"] not in result.out, result
+    end_by(end, entry, sshd, child)
 
 
 def test_a_box_of_a_version_to_come(boxed, sshd):
@@ -87,7 +124,7 @@ def test_a_box_of_a_version_to_come(boxed, sshd):
     with sshd.session("alice"):
         entry = the_entry()
         state = (entry / "state").read_text()
-        (entry / "state").write_text(state.replace("nsbox 2\n", "nsbox 3\nnew thing\n"))
+        (entry / "state").write_text(state.replace("nsbox 3\n", "nsbox 4\nnew thing\n"))
         try:
             mark = syslog.mark()
             assert sshd.ssh("alice", "echo $NSBOX_ID").out.strip() not in ("", entry.name)

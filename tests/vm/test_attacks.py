@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
 # run: vm-2
-"""Attacks on limits that need a machine of their own: memory, and terminals of the whole machine (ATTACKS 20, 24)."""
+"""Attacks that need a machine of their own: on its memory and its terminals (ATTACKS 20, 24), and on all that Debian's kernel has in
+/proc (15)."""
 import contextlib
 import pathlib
+import shlex
 
 import pytest
 
@@ -21,9 +23,39 @@ def conf(vm):
     yield from nsboxvm.configuration(vm)
 
 
+WRITABLE = """
+import os, stat
+found, looked = [], 0
+for top, directories, files in os.walk("/proc"):
+    directories[:] = [name for name in directories if top != "/proc" or not (name.isdigit() or name in ("self", "thread-self", "sys"))]
+    for path in (os.path.join(top, name) for name in files):
+        try:
+            mode = os.stat(path, follow_symlinks=False).st_mode
+            if not stat.S_ISREG(mode) or not mode & 0o222:
+                continue  # what is masked is a device
+            looked += 1
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+            found.append(path)
+        except OSError:
+            pass
+print(os.path.exists("/run/host/container-manager"), looked > 3, sorted(set(found) - {"/proc/mounts"}))
+"""
+
+
+def test_files_of_proc_that_root_writes(vm, conf):
+    """Root in a box opens no file of /proc for writing that is the machine's; /proc/pressure takes what watches, not what sets."""
+    program = f"python3 -c {shlex.quote(WRITABLE)}"
+    conf(users="root")
+    result = vm.run(program, user="root", timeout=60)
+    words = result.out.replace("'/proc/pressure/cpu'", "").replace("'/proc/pressure/io'", "").replace("'/proc/pressure/memory'", "")
+    assert words.replace(",", "").replace(" ", "") == "TrueTrue[]\n", result
+    unboxed = vm.run(program, timeout=60)
+    assert "/proc/sysrq-trigger" in unboxed.out and unboxed.out.startswith("False True"), unboxed
+
+
 def test_memory(vm, conf):
     """Every way to take memory ends at the limit; another user logs in meanwhile."""
-    conf("memory_max = 64M", "swap_max = 0", users="mallory bob")
+    conf("memory_max = 64M", "swap_max = 0", "nested_namespaces = yes", users="mallory bob")
     since = seconds(vm)
     ways = limits.HOGS if host.full() else limits.HOGS[:1]
     outcome = limits.memory_hog(lambda command: vm.run(command, user="mallory", timeout=180),

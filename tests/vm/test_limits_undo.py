@@ -28,7 +28,7 @@ def test_limits_of_the_user_survive_a_failed_login(vm, conf):
         vm.run(f"kill -STOP {helper}; rm /run/nsbox-fault", check=True)
         with started(vm, "alice", "echo in") as session:
             assert lines(session, 1) == ["in"]
-            vm.write("/run/nsbox-fault", "fail 4\n")  # spawn
+            vm.write("/run/nsbox-fault", "fail 5\n")  # spawn
             vm.run(f"kill -CONT {helper}", check=True)
             host.wait_until(lambda: vm.run(f"test -d /proc/{helper}").rc != 0, timeout=60, what="it has failed")
             assert vm.read(f"{SLICE}/pids.max") == "60\n"

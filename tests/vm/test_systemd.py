@@ -43,7 +43,7 @@ def test_logind_keeps_its_view(vm, conf):
     gone(vm)
     host.wait_until(lambda: not sessions(vm), timeout=20, interval=0.3)
     host.wait_until(lambda: vm.run("systemctl is-active user@2001.service").out == "inactive\n", timeout=30, interval=0.5)
-    assert vm.run("ls /sys/fs/cgroup/user.slice").out.count("user-2001.slice") == 0
+    host.wait_until(lambda: "user-2001.slice" not in vm.run("ls /sys/fs/cgroup/user.slice").out, timeout=20, interval=0.3)
 
 
 def test_su_leaves_the_sessions_scope_alone(vm, conf):
@@ -239,4 +239,23 @@ def test_many_at_once(vm, conf):
     for process in processes:
         process.communicate(timeout=30)
     assert time.monotonic() - begin < 300
+    gone(vm)
+
+
+def test_managers_are_out_of_reach(vm, conf):
+    """ATTACKS 19: while the user's own manager runs, a boxed session cannot make it run something outside of the box, nor the
+    system's; who is not boxed can."""
+    conf()
+    told = "touch /home/alice/outside"
+    reach = "export XDG_RUNTIME_DIR=/run/user/2001 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/2001/bus"
+    with started(vm, "alice", "echo on") as session:
+        assert lines(session, 1) == ["on"]
+        assert vm.run("systemctl is-active user@2001.service").out == "active\n"
+        for command in (f"systemd-run --user {told}", f"systemd-run --system {told}", f"systemd-run --machine=alice@.host --user {told}",
+                        "busctl --user list", "busctl --system list", "loginctl enable-linger", "systemctl --user daemon-reload"):
+            result = vm.run(f"{reach}; {command}", user="alice")
+            assert result.rc != 0 and re.search("Failed to|Could not|No such file", result.err), (command, result)
+        assert vm.run("test -e /home/alice/outside").rc != 0
+        vm.run(f"XDG_RUNTIME_DIR=/run/user/2001 runuser -u alice -- systemd-run --user --wait {told}", check=True)
+        vm.run("rm /home/alice/outside", check=True)
     gone(vm)
