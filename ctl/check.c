@@ -18,14 +18,17 @@
 #include "common/profile.h"
 #include "common/string-util.h"
 #include "ctl/command.h"
+#include "ctl/ids.h"
 #include "ctl/lacks.h"
 #include "ctl/options.h"
 #include "ctl/pam-stacks.h"
+#include "ctl/profile-plan.h"
 #include "ctl/sample.h"
 #include "ctl/tell.h"
 #include "helper/check-limits.h"
 #include "helper/check.h"
 #include "helper/device-match.h"
+#include "helper/filter.h"
 
 #define STANDARD_FILE NSB_SYSCONFDIR "/security/nsbox.conf"
 
@@ -42,19 +45,6 @@ static void warn_at(nsb_origin at, const char *format, ...)
 	if (at.file != NULL)
 		fprintf(stderr, "%s:%u: ", at.file, at.line);
 	fprintf(stderr, "warning: %s\n", words);
-}
-
-static bool is_inherited(const nsb_config *config, const nsb_section *profile)
-{
-	for (size_t i = 0; i < nsb_config_n_profiles(config); i++) {
-		const nsb_section *other = nsb_config_profile(config, i);
-
-		for (size_t j = 0; j < other->n_assignments; j++)
-			if (strcmp(other->assignments[j].key->name, "inherits") == 0 &&
-			    strcmp(other->assignments[j].value, profile->name) == 0)
-				return true;
-	}
-	return false;
 }
 
 /* A plain name that nobody has is a slip of the pen more often than an account to come. */
@@ -95,13 +85,16 @@ static void warn_devices(const nsb_list *dev)
 	}
 }
 
-/* A limit that this host cannot hold is not a matter of today: the login is refused until the line or the host is
+/* A limit or a filter that this host cannot hold is not a matter of today: the login is refused until the line or the host is
  * mended. Only root can tell. */
-static int check_limited(const nsb_section *profile, const nsb_plan *plan)
+static int check_confined(const nsb_section *profile, const nsb_plan *plan)
 {
 	NSB_FREE nsb_cgroup_layout *layout = calloc(1, sizeof(*layout));
 	nsb_error error = { 0 };
-	int r = layout == NULL ? -ENOMEM : check_limits(plan, layout, &error);
+	int r = filter_check(plan, &error);
+
+	if (r == 0)
+		r = layout == NULL ? -ENOMEM : check_limits(plan, layout, &error);
 
 	if (r >= 0 || r == -EACCES)
 		return COMMAND_OK;
@@ -128,7 +121,7 @@ static int check_profile_box(const nsb_section *profile, const nsb_settings *set
 	if (r < 0)
 		warn_at(profile->at, "profile %s: a login of %s would be refused: %s", profile->name, session->user,
 			error.words);
-	return plan.n_steps > 0 ? check_limited(profile, &plan) : COMMAND_OK;
+	return plan.n_steps > 0 ? check_confined(profile, &plan) : COMMAND_OK;
 }
 
 static void warn_lack(void *argument, const char *sentence)
@@ -158,7 +151,7 @@ static int check_profile(const nsb_config *config, const nsb_section *profile, s
 
 	if (nsb_config_settings(config, profile, &settings, &error) < 0)
 		return tell_error(&error);
-	if (settings.users.n == 0 && is_inherited(config, profile))
+	if (settings.users.n == 0 && profile_is_inherited(config, profile))
 		return COMMAND_OK; /* its heirs are looked at */
 	if (!settings.network_named)
 		warn_at(profile->at, "profile %s does not name network: sessions will have no network", profile->name);
@@ -170,6 +163,7 @@ static int check_profile(const nsb_config *config, const nsb_section *profile, s
 	else
 		warn_tree(profile, &settings);
 	lacks_of_profile(&settings, accounts, session, warn_lack, (void *)profile);
+	ids_of_profile(&settings, accounts, warn_lack, (void *)profile);
 	return status;
 }
 

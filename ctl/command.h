@@ -20,6 +20,7 @@ typedef struct command {
 
 /* argv[0] is the program's name; each returns an exit status. */
 int command_check(const command *self, int argc, char **argv);
+int command_doctor(const command *self, int argc, char **argv);
 int command_enter(const command *self, int argc, char **argv);
 int command_explain(const command *self, int argc, char **argv);
 int command_freeze(const command *self, int argc, char **argv);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ctl/lacks.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,11 +16,11 @@
 #include "common/path-util.h"
 #include "common/string-util.h"
 #include "ctl/elf.h"
+#include "ctl/profile-plan.h"
+#include "ctl/sshd-config.h"
 #include "helper/tree.h"
 
-#define SSHD_CONFIG  "/etc/ssh/sshd_config"
-#define SSHD_DROPINS "/etc/ssh/sshd_config.d"
-#define SHELLS_MAX   64 /* different ones */
+#define SHELLS_MAX 64 /* different ones */
 
 typedef struct tree {
 	int fd;
@@ -108,46 +107,25 @@ static void look_at_terminals(const tree *t)
 
 /* --- sftp --- */
 
-/* "Subsystem sftp /usr/lib/openssh/sftp-server -f AUTH": a copy of the path, or NULL. Source: sshd_config(5). */
-static char *server_in_line(char *line)
+/* "Subsystem sftp /usr/lib/openssh/sftp-server -f AUTH": a copy of the path. Source: sshd_config(5). */
+static void take_subsystem(void *argument, const sshd_option *option)
 {
-	char *save = NULL, *word = strtok_r(line, " \t=\n", &save);
+	char **ret = argument;
+	const char *path;
 
-	if (word == NULL || strcasecmp(word, "Subsystem") != 0)
-		return NULL;
-	word = strtok_r(NULL, " \t\n", &save);
-	if (word == NULL || strcmp(word, "sftp") != 0)
-		return NULL;
-	word = strtok_r(NULL, " \t\n", &save);
-	return word != NULL && word[0] == '/' ? strdup(word) : NULL;
+	if (*ret != NULL || strcasecmp(option->keyword, "Subsystem") != 0 || strncmp(option->value, "sftp", 4) != 0)
+		return;
+	path = option->value + 4 + strspn(option->value + 4, " \t");
+	if (path > option->value + 4 && path[0] == '/')
+		*ret = strndup(path, strcspn(path, " \t"));
 }
 
-static char *server_in_file(int directory, const char *name)
-{
-	NSB_FREE char *text = malloc(65536);
-	char *save = NULL, *found = NULL;
-
-	if (text == NULL || nsb_read_text_at(directory, name, text, 65536) < 0)
-		return NULL;
-	for (char *line = strtok_r(text, "\n", &save); line != NULL && found == NULL;
-	     line = strtok_r(NULL, "\n", &save))
-		found = server_in_line(line);
-	return found;
-}
-
-/* The external program that sshd runs for sftp; NULL: none, or sshd does it itself. More than one is an error of sshd's,
- * so the order of the files does not matter. */
+/* The external program that sshd runs for sftp; NULL: none, or sshd does it itself. */
 static char *sftp_server(void)
 {
-	char *found = server_in_file(AT_FDCWD, SSHD_CONFIG);
-	DIR *directory = found != NULL ? NULL : opendir(SSHD_DROPINS);
-	const struct dirent *entry;
+	char *found = NULL;
 
-	while (found == NULL && directory != NULL && (entry = readdir(directory)) != NULL)
-		if (fnmatch("*.conf", entry->d_name, FNM_PERIOD) == 0)
-			found = server_in_file(dirfd(directory), entry->d_name);
-	if (directory != NULL)
-		closedir(directory);
+	(void)sshd_config_walk(SSHD_CONFIG, take_subsystem, &found);
 	return found;
 }
 
@@ -256,22 +234,6 @@ void lacks_of_tree(const char *root, bool sshd, lacks_tell *tell, void *argument
 	look_at_loader(&t, "/bin/sh");
 }
 
-static bool is_for_sshd(const nsb_list *services)
-{
-	bool included = false;
-
-	for (size_t i = 0; i < services->n; i++) {
-		const char *word = services->items[i];
-
-		if (fnmatch(word + (word[0] == '!'), "sshd", 0) != 0)
-			continue;
-		if (word[0] == '!')
-			return false;
-		included = true;
-	}
-	return included;
-}
-
 void lacks_of_profile(const nsb_settings *settings, const samples *accounts, const nsb_session *tried, lacks_tell *tell,
 		      void *argument)
 {
@@ -281,6 +243,6 @@ void lacks_of_profile(const nsb_settings *settings, const samples *accounts, con
 
 	if (fd < 0)
 		return;
-	look(&t, is_for_sshd(&settings->services));
+	look(&t, profile_is_for_service(settings, "sshd"));
 	look_at_shells(&t, settings, accounts, tried);
 }

@@ -10,6 +10,8 @@
 
 static const command commands[] = {
 	{ "check", "[FILE]", "Look for mistakes in the configuration", command_check },
+	{ "doctor", "[--json]", "Look for what weakens boxes on this host: kernel, PAM, ways around them, profiles",
+	  command_doctor },
 	{ "explain", "--user USER --service SERVICE [--tty TTY] [--from ADDRESS] [--profile PROFILE] [--conf FILE]",
 	  "Tell which profile a login gets and why, and what its box would be", command_explain },
 	{ "run", "--user USER [--profile PROFILE] [--conf FILE] [-- COMMAND [ARGUMENT...]]",

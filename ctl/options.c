@@ -32,8 +32,8 @@ static void fill(const option_row *rows, size_t n_rows, struct option *ret)
 	ret[n_rows] = (struct option){ .name = "help", .val = 'h' };
 }
 
-int options_parse(const command *self, int argc, char **argv, const option_row *rows, size_t n_rows, int max_operands,
-		  int *ret_first)
+int options_parse_anybody(const command *self, int argc, char **argv, const option_row *rows, size_t n_rows,
+			  int max_operands, int *ret_first)
 {
 	struct option options[OPTIONS_MAX + 1] = { 0 };
 	int found;
@@ -56,10 +56,20 @@ int options_parse(const command *self, int argc, char **argv, const option_row *
 	}
 	if (max_operands >= 0 && argc - optind > max_operands)
 		return done(ret_first, options_usage(self, "too many arguments"));
+	*ret_first = optind;
+	return 0;
+}
+
+int options_parse(const command *self, int argc, char **argv, const option_row *rows, size_t n_rows, int max_operands,
+		  int *ret_first)
+{
+	int r = options_parse_anybody(self, argc, argv, rows, n_rows, max_operands, ret_first);
+
+	if (r != 0)
+		return r;
 	if (geteuid() != 0) {
 		fprintf(stderr, "nsboxctl: only root may do this: boxes and their configuration are root's\n");
 		return done(ret_first, COMMAND_PROBLEM);
 	}
-	*ret_first = optind;
 	return 0;
 }

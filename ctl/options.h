@@ -22,6 +22,10 @@ typedef struct option_row {
 int options_parse(const command *self, int argc, char **argv, const option_row *rows, size_t n_rows, int max_operands,
 		  int *ret_first);
 
+/* The same, whoever asks. */
+int options_parse_anybody(const command *self, int argc, char **argv, const option_row *rows, size_t n_rows,
+			  int max_operands, int *ret_first);
+
 /* Prints the subcommand's usage line after a sentence: COMMAND_USAGE. */
 int options_usage(const command *self, const char *sentence);
 

@@ -1,135 +1,130 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ctl/pam-stacks.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/fd-util.h"
 #include "common/service-table.h"
+#include "common/string-util.h"
 
-#define DIRECTORY "/etc/pam.d"
-#define MODULE "pam_nsbox.so"
-#define INCLUDES_MAX 8 /* deep */
+#define CLOSE_LINE "as the first of its session lines write \"session required " PAM_NSBOX " close\""
+#define OPEN_LINE  "as the last of its session lines write \"session required " PAM_NSBOX " open\""
 
 /* Where our module stands in a stack, with what it includes. */
-typedef struct stack {
-	bool account, session;
-	bool opens, closes;
-} stack;
+typedef struct lines {
+	const pam_line *account, *session; /* the first of each */
+	const pam_line *opens, *closes;
+} lines;
 
-static void look_at_file(const char *name, const char *only, stack *found, int depth);
-
-/* "session [success=ok default=die] pam_nsbox.so open": the words behind the module, or NULL. */
-static char *behind_module(char *line)
+static bool opens(const pam_line *line)
 {
-	char *at = strstr(line, MODULE);
-
-	return at != NULL && (at[strlen(MODULE)] == '\0' || strchr(" \t", at[strlen(MODULE)]) != NULL) ? at + strlen(MODULE)
-												      : NULL;
+	return pam_line_has(line, "open") || !pam_line_has(line, "close");
 }
 
-static void look_at_module(const char *type, char *words, stack *found)
+static bool closes(const pam_line *line)
 {
-	bool open = strstr(words, " open") != NULL, close = strstr(words, " close") != NULL;
+	return pam_line_has(line, "close") || !pam_line_has(line, "open");
+}
 
-	if (strcmp(type, "account") == 0) {
-		found->account = true;
-	} else if (strcmp(type, "session") == 0) {
-		found->session = true;
-		found->opens |= open || !close;
-		found->closes |= close || !open;
+static lines find_lines(const pam_stack *stack)
+{
+	lines found = { 0 };
+
+	for (size_t i = stack->n; i-- > 0;) {
+		const pam_line *line = &stack->lines[i];
+		bool session = strcmp(line->type, "session") == 0;
+
+		if (!pam_line_is(line, PAM_NSBOX))
+			continue;
+		if (strcmp(line->type, "account") == 0)
+			found.account = line;
+		if (session)
+			found.session = line;
+		if (session && opens(line))
+			found.opens = line;
+		if (session && closes(line))
+			found.closes = line;
 	}
+	return found;
 }
 
-static void look_at_line(char *line, const char *only, stack *found, int depth)
+const pam_line *pam_stacks_opener(const pam_stack *stack)
 {
-	char type[16] = "", control[64] = "", file[128] = "";
-	char *words;
-
-	line[strcspn(line, "#")] = '\0';
-	if (sscanf(line, " @include %127s", file) == 1) {
-		look_at_file(file, only, found, depth + 1);
-		return;
-	}
-	if (sscanf(line, " %15s %63s %127s", type, control, file) < 3)
-		return;
-	memmove(type, type + (type[0] == '-'), strlen(type + (type[0] == '-')) + 1);
-	if (only != NULL && strcmp(type, only) != 0)
-		return;
-	words = behind_module(line);
-	if (words != NULL)
-		look_at_module(type, words, found);
-	else if (strcmp(control, "include") == 0 || strcmp(control, "substack") == 0)
-		look_at_file(file, type, found, depth + 1);
+	return find_lines(stack).opens;
 }
 
-/* `only`: the type of the lines that count, or NULL for all. */
-static void look_at_file(const char *name, const char *only, stack *found, int depth)
-{
-	NSB_CLOSE int directory = open(DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	NSB_CLOSE int fd = directory < 0 || depth > INCLUDES_MAX
-				   ? -1
-				   : openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	char text[16384], *save = NULL;
-
-	if (fd < 0 || nsb_read_text(fd, text, sizeof(text)) < 0)
-		return;
-	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-		look_at_line(line, only, found, depth);
-}
-
-/* What can be told from the lines of one service. */
-static size_t judge(const char *service, const stack *found)
+size_t pam_stacks_judge(const char *service, const pam_stack *stack, pam_tell *tell, void *argument)
 {
 	bool caller = nsb_service_traits(service) & NSB_SERVICE_CALLER;
 	bool early = strcmp(service, "sshd") == 0 || strcmp(service, "login") == 0;
+	const lines found = find_lines(stack);
 	const struct {
 		bool holds;
-		const char *sentence;
+		finding_severity severity;
+		const pam_line *at;
+		const char *sentence, *remedy;
 	} rows[] = {
-		{ found->session && !found->account && early,
-		  "the account line is missing: a user who cannot be boxed is turned away too late (ssh -N stays connected)" },
-		{ found->account && !found->session, "the session line is missing: nobody is boxed" },
-		{ found->account && caller,
-		  "the account line asks about the caller here, not about the user whose session it will be" },
-		{ found->session && !found->opens, "no session line opens the box: the one with \"open\" is missing" },
-		{ found->session && !found->closes, "no session line leaves the box: the one with \"close\" is missing" },
+		{ found.session != NULL && found.account == NULL && early, FINDING_WARNING, NULL,
+		  "the account line is missing: a user who cannot be boxed is turned away too late (ssh -N stays "
+		  "connected)",
+		  "behind its other account lines write \"account required " PAM_NSBOX "\"" },
+		{ found.account != NULL && found.session == NULL, FINDING_PROBLEM, found.account,
+		  "the session line is missing: nobody is boxed", CLOSE_LINE ", and " OPEN_LINE },
+		{ found.account != NULL && caller, FINDING_WARNING, found.account,
+		  "the account line asks about the caller here, not about the user whose session it will be",
+		  "remove that line: the session line refuses by itself" },
+		{ found.session != NULL && found.opens == NULL, FINDING_PROBLEM, found.session,
+		  "no session line opens the box: the one with \"open\" is missing", OPEN_LINE },
+		{ found.session != NULL && found.closes == NULL, FINDING_WARNING, found.session,
+		  "no session line leaves the box: the one with \"close\" is missing", CLOSE_LINE },
 	};
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (!rows[i].holds)
 			continue;
-		fprintf(stderr, DIRECTORY "/%s: warning: %s\n", service, rows[i].sentence);
+		tell(argument, service, rows[i].at, rows[i].severity, rows[i].sentence, rows[i].remedy);
 		n++;
 	}
 	return n;
 }
 
+static void warn(void *argument, const char *service, const pam_line *at, finding_severity severity,
+		 const char *sentence, const char *remedy)
+{
+	const pam_stack *stack = argument;
+	NSB_FREE char *file = strdup(stack->n_files > 0 ? stack->files[0] : service);
+
+	(void)at;
+	(void)severity;
+	(void)remedy;
+	if (file == NULL)
+		return;
+	nsb_make_printable(file);
+	fprintf(stderr, "%s: warning: %s\n", file, sentence);
+}
+
 size_t pam_stacks_warn(void)
 {
-	DIR *directory = opendir(DIRECTORY);
-	const struct dirent *entry;
+	__attribute__((cleanup(pam_services_done))) pam_services services = { 0 };
 	bool any = false;
 	size_t n = 0;
 
-	while (directory != NULL && (entry = readdir(directory)) != NULL) {
-		stack found = { 0 };
+	(void)pam_services_list(&pam_standard_places, &services);
+	for (size_t i = 0; i < services.n; i++) {
+		__attribute__((cleanup(pam_stack_done))) pam_stack stack = { 0 };
 
-		if (entry->d_name[0] == '.' || strncmp(entry->d_name, "common-", strlen("common-")) == 0)
-			continue; /* Debian's common-* are parts of stacks */
-		look_at_file(entry->d_name, NULL, &found, 0);
-		any |= found.session;
-		n += judge(entry->d_name, &found);
+		if (pam_stack_load(&pam_standard_places, services.names[i], &stack) < 0)
+			continue;
+		any |= find_lines(&stack).session != NULL;
+		n += pam_stacks_judge(services.names[i], &stack, warn, &stack);
 	}
-	if (directory != NULL)
-		closedir(directory);
 	if (!any) {
-		fprintf(stderr, DIRECTORY ": warning: no service names " MODULE " in session: nobody is boxed\n");
+		fprintf(stderr, "%s: warning: no service names " PAM_NSBOX " in session: nobody is boxed\n",
+			pam_standard_places.directories[0]);
 		n++;
 	}
 	return n;
