@@ -16,6 +16,7 @@
 
 #include "common/fd-util.h"
 #include "common/path-util.h"
+#include "helper/apparmor.h"
 #include "helper/idmap.h"
 #include "helper/namespaces.h"
 
@@ -64,6 +65,8 @@ static void __attribute__((noreturn)) work_inside(nsb_box *box, int (*work)(nsb_
 	 * were there still, to the application or to the monitor, which keeps the box for it. */
 	box->socket = nsb_close(box->socket);
 	box->monitor = nsb_close(box->monitor);
+	if (r == 0)
+		r = apparmor_become_builder(&box->error);
 	if (r == 0)
 		r = enter(box);
 	if (r == 0)

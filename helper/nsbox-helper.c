@@ -46,6 +46,7 @@
 #include "common/fd-util.h"
 #include "common/path-util.h"
 #include "helper/answer.h"
+#include "helper/apparmor.h"
 #include "helper/box.h"
 #include "helper/build.h"
 #include "helper/check.h"
@@ -237,7 +238,7 @@ static int make(nsb_box *box)
 void builder_main(nsb_box *box)
 {
 	static const nsb_stage stages[] = { NSB_STAGE_BUILD, NSB_STAGE_ENCLOSE, NSB_STAGE_PROVE, NSB_STAGE_EXEC };
-	int r = 0;
+	int r;
 
 	/* the write end would keep the pipe alive, the socket would hide the helper's end from the application */
 	close(box->life[1]);
@@ -249,6 +250,8 @@ void builder_main(nsb_box *box)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || nsb_wait_readable(box->life[0], 0) != -ETIMEDOUT)
 		_exit(1); /* the helper is gone already */
 	box->done = build_first(&box->plan, NSB_STAGE_BUILD);
+	box->error.stage = NSB_STAGE_BUILD;
+	r = apparmor_become_builder(&box->error);
 	for (size_t i = 0; r == 0 && i < sizeof(stages) / sizeof(stages[0]); i++)
 		r = build_stage(box, stages[i]);
 	send(box->status[1], &box->error, sizeof(box->error), MSG_NOSIGNAL);
