@@ -139,6 +139,14 @@ static void look_at_core_pattern(doctor *d)
 			remedy);
 }
 
+/* The same of a number. False where there is none to judge. */
+static bool read_count(doctor *d, const char *path, uint64_t *ret)
+{
+	char value[64];
+
+	return read_sysctl(d, path, value, sizeof(value)) >= 0 && nsb_parse_u64(value, INT64_MAX, ret) == 0;
+}
+
 static void wants_processes(void *argument, const nsb_section *profile, const nsb_settings *settings)
 {
 	wish *w = argument;
@@ -151,10 +159,9 @@ static void look_at_pid_max(doctor *d)
 {
 	NSB_FREE char *remedy = sysctl_remedy("kernel.pid_max", "4194304");
 	wish processes = { .d = d };
-	char value[64];
 	uint64_t most;
 
-	if (read_sysctl(d, PID_MAX, value, sizeof(value)) < 0 || nsb_parse_u64(value, INT64_MAX, &most) < 0)
+	if (!read_count(d, PID_MAX, &most))
 		return;
 	profiles_each(d->config, wants_processes, &processes);
 	if (!processes.any || processes.largest < most / 2)
@@ -179,19 +186,18 @@ static void look_at_user_namespaces(doctor *d)
 {
 	NSB_FREE char *remedy = sysctl_remedy("user.max_user_namespaces", "16384");
 	wish keep_id = { .d = d };
-	char value[64];
 	uint64_t most;
 
-	if (read_sysctl(d, USER_NAMESPACES, value, sizeof(value)) < 0 || nsb_parse_u64(value, INT64_MAX, &most) < 0)
+	if (!read_count(d, USER_NAMESPACES, &most))
 		return;
 	profiles_each(d->config, wants_user_namespace, &keep_id);
 	if (keep_id.any && most < BOXES_LEAST)
 		doctor_find_new(
 			d, FINDING_PROBLEM, USER_NAMESPACES,
 			nsb_format(
-				"it is %s, and profile %s has user_namespace = keep-id: each box takes one, and when "
-				"they are used up, logins are refused",
-				value, keep_id.whose->name),
+				"it is %" PRIu64 ", and profile %s has user_namespace = keep-id: each box takes one, "
+				"and when they are used up, logins are refused",
+				most, keep_id.whose->name),
 			remedy);
 }
 

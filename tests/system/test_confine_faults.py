@@ -54,10 +54,7 @@ def failing(tmp_path_factory):
 
 @pytest.fixture
 def boxed(conf, baseline):
-    conf.pam_all()
-    conf.pam("sudo-i")
-    conf.remove("/root/.bashrc")
-    conf.sudoers(privileges.SUDOERS)
+    privileges.open_ways(conf)
     conf.pam(SERVICE, text="session required pam_nsbox.so\n")
     conf.nsbox(CONFINED)
     return conf

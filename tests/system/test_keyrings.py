@@ -23,10 +23,7 @@ SYS_ADD_KEY, SYS_KEYCTL, KEYCTL_JOIN = 248, 250, 1
 @pytest.fixture
 def boxed(conf, baseline):
     """Everybody is."""
-    conf.pam_all()
-    conf.pam("sudo-i")
-    conf.remove("/root/.bashrc")
-    conf.sudoers(privileges.SUDOERS)
+    privileges.open_ways(conf)
     conf.nsbox(PROFILE)
     return conf
 

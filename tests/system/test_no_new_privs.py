@@ -24,10 +24,7 @@ PASSWORDS = {"su bob -c true": "bobpw\n", "passwd": "alicepw\n"}
 @pytest.fixture
 def boxed(conf, baseline):
     """boxed(): everybody is, with the key; boxed("no"): without."""
-    conf.pam_all()
-    conf.pam("sudo-i")
-    conf.remove("/root/.bashrc")
-    conf.sudoers(privileges.SUDOERS)
+    privileges.open_ways(conf)
 
     def write(value="yes", more=""):
         conf.nsbox(f"{PROFILE}no_new_privs = {value}\n{more}")

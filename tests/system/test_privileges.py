@@ -32,10 +32,7 @@ NEVER = mask("sys_admin", "sys_ptrace", "sys_module", "mknod", "dac_read_search"
 @pytest.fixture
 def boxed(conf, baseline):
     """boxed("none"): everybody is, with these capabilities."""
-    conf.pam_all()
-    conf.pam("sudo-i")
-    conf.remove("/root/.bashrc")
-    conf.sudoers(privileges.SUDOERS)
+    privileges.open_ways(conf)
 
     def write(words="default", more=""):
         conf.nsbox(f"{PROFILE}capabilities = {words}\n{more}")
