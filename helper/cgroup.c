@@ -303,12 +303,17 @@ static void remove_user_group(char *directory)
 		rmdir(directory);
 }
 
+#define OWN_WAY 200 /* ms for whoever is on its own way out */
+
+/* Nobody is moved at first: an application that goes back to its own group meanwhile would be moved out of that, because
+ * between the look at who is there and the write lies its step. */
 static int remove_group(const char *above, const char *name, int patience)
 {
 	NSB_CLOSE int parent = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	NSB_CLOSE int group = -1;
 	NSB_CLOSE int refuge = -1;
-	int64_t end = nsb_now() + patience;
+	int64_t begin = nsb_now(), end = begin + patience;
+	int own_way = patience / 2 < OWN_WAY ? patience / 2 : OWN_WAY;
 
 	if (parent < 0)
 		return errno == ENOENT ? 0 : -errno;
@@ -323,7 +328,8 @@ static int remove_group(const char *above, const char *name, int patience)
 		}
 		if (nsb_now() >= end)
 			return -EBUSY;
-		evacuate(group, refuge);
+		if (nsb_now() - begin >= own_way)
+			evacuate(group, refuge);
 		nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000 * 1000 }, NULL);
 	}
 }

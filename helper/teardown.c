@@ -27,6 +27,7 @@
 #include "helper/utmp-record.h"
 
 #define THAW_INTERVAL 10000			       /* ms between two looks at a box that does not finish dying */
+#define TAKE_OVER_TIME 60000 /* ms: nobody who looks only holds a lock for so long */
 #define SWEEP_TIME    1000  /* ms of a login for entries of others: a locked utmp makes each of them slow */
 #define HALF_MADE_AGE (2 * NSB_HELPER_DEADLINE / 1000) /* seconds: no helper lives so long */
 
@@ -184,6 +185,18 @@ static void thaw_again(int boxes, const char *id)
 		freeze_thaw(&entry);
 }
 
+/* Who sweeps holds the lock too, and lets go of a box that takes longer to die than it has time: it is not taken for one
+ * who cleans to the end. */
+static int take_over(int boxes, const char *id, int *ret_lock)
+{
+	int64_t end = nsb_now() + TAKE_OVER_TIME;
+	int r;
+
+	while ((r = nsb_registry_lock(boxes, id, ret_lock)) == -EAGAIN && nsb_now() < end)
+		nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
+	return r;
+}
+
 int teardown_end(const char *id, int life, int init)
 {
 	nsb_error error = { 0 };
@@ -199,7 +212,7 @@ int teardown_end(const char *id, int life, int init)
 	boxes = nsb_registry_open(false, &error);
 	if (boxes < 0)
 		return boxes == -ENOENT ? 0 : 1;
-	if (life < 0 && nsb_registry_lock(boxes, id, &lock) == -EAGAIN)
+	if (life < 0 && take_over(boxes, id, &lock) == -EAGAIN)
 		return 0; /* somebody else cleans it */
 	while ((r = teardown_box(boxes, id, init, ask, NSB_TEARDOWN_PATIENCE, &error)) == -EBUSY) {
 		struct pollfd dying = { .fd = init, .events = POLLIN };

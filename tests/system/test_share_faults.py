@@ -4,6 +4,7 @@
 others lives on, and nothing of the login is left."""
 import concurrent.futures
 import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -14,7 +15,7 @@ import time
 import pytest
 
 from lib import host, pamapp, syslog
-from lib.ctl import boxes, ctl
+from lib.ctl import BOXES, boxes, ctl
 from lib.refusal import reference
 from lib.share import (PROFILE, WAIT, descriptors, guard_of, member_files, monitor_of, records, ssh, su, the_box,
                        timed_su, wait_gone, wait_members, end_what_failed)
@@ -301,6 +302,51 @@ def test_the_box_dies_under_a_login(stage, victim, shared):
                 assert ctl("gc").rc == 0
     wait_gone()
     assert records() == []
+
+
+def test_guard_when_somebody_looks_at_the_box(shared):
+    """Monitor and PID 1 are dead, and a login that sweeps holds the box's lock just then: it lets go of a box that is not
+    dead yet, and the guard cleans after it."""
+    with Others() as others:
+        guard = guard_of(others.box)
+        os.kill(guard, signal.SIGSTOP)
+        os.kill(others.monitor, signal.SIGKILL)
+        with open(f"{BOXES}/{others.box['id']}/lock", "r+") as lock:
+            def locked():
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return True
+            host.wait_until(locked, what="the monitor has let go")
+            os.kill(guard, signal.SIGCONT)
+            time.sleep(0.5)
+            assert host.alive(guard) and os.path.exists(f"{BOXES}/{others.box['id']}")
+        wait_gone()
+        others.session.process.wait(5)
+    assert records() == []
+
+
+def test_application_on_its_way_out_is_not_moved(others):
+    """The box is removed under a login that has joined: its application goes back to its own group by itself, and whoever
+    cleans does not move it meanwhile, which might be after it went."""
+    def groups():
+        return pathlib.Path(f"/proc/{app.pid}/cgroup").read_text()
+
+    with pamapp.App() as app:
+        before = groups()
+        with joining("commit", app) as (helper, result):
+            assert groups() != before
+            for pid in (app.pid, others.monitor, helper):
+                os.kill(pid, signal.SIGSTOP)
+            for pid in (others.monitor, helper):
+                os.kill(pid, signal.SIGKILL)
+            for _ in range(10):  # half of the time that it has
+                assert "/nsbox/monitors" not in groups()
+                time.sleep(0.01)
+            os.kill(app.pid, signal.SIGCONT)
+            answer = result.result(timeout=15)
+        assert answer["changed"] == {} and answer["code"] == pamapp.PAM_SYSTEM_ERR, answer
+    others.session.process.wait(5)
+    wait_gone()
 
 
 # -- who waits for whom --

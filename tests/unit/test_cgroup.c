@@ -57,6 +57,7 @@ static nsb_cgroup_tree *tree; /* the first of the layout: `base` itself */
 static bool cpuset;	      /* new groups have its files */
 static int writes_left, write_errno; /* after so many writes they fail with this */
 static int busy;		     /* so many removals fail with EBUSY */
+#define UNTIL_MOVED 1000000	     /* or all, until something was moved */
 static int mkdirs;		     /* tried */
 static int vanish, vanish_errno;     /* so many times the group of the box cannot be made, because what is above is gone */
 static char journal[4096];	     /* FILE=TEXT of all writes, one a line */
@@ -148,8 +149,10 @@ int __wrap_unlinkat(int dirfd, const char *path, int flags)
 	dir = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -1;
+	if (busy == UNTIL_MOVED && journal[0] != '\0')
+		busy = 0;
 	if (busy > 0 || has_children(dir)) {
-		busy -= busy > 0;
+		busy -= busy > 0 && busy < UNTIL_MOVED;
 		close(dir);
 		errno = EBUSY;
 		return -1;
@@ -592,12 +595,24 @@ static void remove_busy(void **state)
 		snprintf(name, sizeof(name), "%s/%s", rows[i].box, file);
 		put(name, "77\n78\n");
 		journal[0] = '\0';
-		busy = 1;
+		busy = UNTIL_MOVED;
 		assert_int_equal(nsb_cgroup_remove(place(rows[i].box), 1000), 0);
 		assert_false(exists(rows[i].box));
 		snprintf(wanted, sizeof(wanted), "/%s/%s=77\n/%s/%s=78\n", rows[i].refuge, file, rows[i].refuge, file);
 		assert_string_equal(journal, wanted);
 	}
+}
+
+/* Whoever is on its way out is given the time for that, and not moved. */
+static void remove_left(void **state)
+{
+	(void)state;
+	make(BOX);
+	put(tree->version == 1 ? "nsbox/" BOX "/tasks" : "nsbox/" BOX "/cgroup.procs", "77\n");
+	journal[0] = '\0';
+	busy = 3;
+	assert_int_equal(nsb_cgroup_remove(place("nsbox/" BOX), 1000), 0);
+	assert_string_equal(journal, "");
 }
 
 static void remove_never(void **state)
@@ -606,7 +621,7 @@ static void remove_never(void **state)
 
 	(void)state;
 	make("user-2001/" BOX);
-	busy = 1000000;
+	busy = 100000;
 	before = nsb_now();
 	assert_int_equal(nsb_cgroup_remove(place("nsbox/user-2001/" BOX), 60), -EBUSY);
 	assert_true(nsb_now() - before >= 60 && nsb_now() - before < 1500);
@@ -749,6 +764,8 @@ int main(void)
 		V2(settle_v2),
 		V1(remove_busy),
 		V2(remove_busy),
+		V1(remove_left),
+		V2(remove_left),
 		V1(remove_never),
 		V2(remove_never),
 		V1(remove_user_group),
