@@ -82,6 +82,9 @@ typedef enum nsb_result {
  * app stays in. */
 #define NSB_OWN_CGROUP_NAMESPACE (1ULL << 32)
 
+/* "/" of the box is a tree that may be written by root of a box: code that the application needs is loaded before the join. */
+#define NSB_OTHER_TREE (1ULL << 33)
+
 enum nsb_confine_flags {
 	NSB_CONFINE_NO_NEW_PRIVS = 1 << 0,
 	NSB_CONFINE_NO_CORE = 1 << 1, /* a crash starts no program outside */
@@ -97,7 +100,7 @@ typedef struct nsb_confinement {
 
 typedef struct nsb_answer {
 	uint32_t result;     /* nsb_result */
-	uint64_t namespaces; /* CLONE_NEW* for setns(2), and NSB_OWN_CGROUP_NAMESPACE */
+	uint64_t namespaces; /* CLONE_NEW* for setns(2), NSB_OWN_CGROUP_NAMESPACE, NSB_OTHER_TREE */
 	uint64_t root_mount; /* mount id of the box's root: where the app must find itself after the join */
 	uint64_t uid, gid;   /* of the session's user */
 	nsb_error error;     /* for everything but OK and IGNORE */

@@ -106,6 +106,8 @@ int answer_box(nsb_box *box)
 	answer.namespaces = box->plan.namespaces;
 	if (box->plan.share && box->layout.scope_unit[0] != '\0' && (box->plan.namespaces & CLONE_NEWCGROUP))
 		answer.namespaces |= NSB_OWN_CGROUP_NAMESPACE; /* it stays in its scope, PID 1 is elsewhere */
+	if (box->plan.root_kind == NSB_ROOT_TREE || box->plan.root_kind == NSB_ROOT_LAYERS)
+		answer.namespaces |= NSB_OTHER_TREE;
 	answer.environment = box->plan.environment;
 	answer.n_environment = box->plan.n_environment;
 	answer_confine(box, &answer.confinement);

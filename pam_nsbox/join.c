@@ -22,6 +22,7 @@
 #include "common/path-util.h"
 #include "pam_nsbox/confine.h"
 #include "pam_nsbox/membership.h"
+#include "pam_nsbox/name-services.h"
 
 /* Before the join: afterwards /proc/self/ns/pid is ENOENT for us. */
 static int save_own(nsb_membership *m, uint64_t namespaces, nsb_error *error)
@@ -296,6 +297,8 @@ int join_box(nsb_answer *answer, int socket, bool from_caller, nsb_membership **
 		r = confine_check(&answer->confinement, error);
 	if (r == 0)
 		r = confine_load(answer->confinement.filter, &filter, error);
+	if (r == 0 && (answer->namespaces & NSB_OTHER_TREE))
+		name_services_load();
 	if (r == 0)
 		r = m->stays ? enter_for_good(m, answer, &filter, socket, error)
 			     : enter(m, answer, &filter, socket, error);

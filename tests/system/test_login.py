@@ -3,12 +3,17 @@
 import os
 import pathlib
 import re
+import shutil
+import sys
 
 import pexpect
 import pytest
 
 from lib import baseline as picture
 from lib import host, syslog
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "pam"))
+from test_pamtester import compile_program  # noqa: E402  pylint: disable=wrong-import-position
 
 BOXED = {"cgroup", "ipc", "mnt", "net", "pid", "uts"}
 PROBE = "for n in cgroup ipc mnt net pid user uts; do readlink /proc/self/ns/$n; done; cat /proc/1/comm"
@@ -264,3 +269,49 @@ def test_killed_login(everybody, baseline):
     os.kill(child.pid, 9)
     host.wait_until(lambda: not nsbox_records(), timeout=3)
     child.close(force=True)
+
+
+@pytest.fixture
+def trojan(everybody):
+    """A tree whose library of a name service is an attacker's; the host has the real one, and names it. The tree's /etc/group
+    is so short that login(1), which looks for the group of terminals in the box, asks that service."""
+    top = pathlib.Path("/srv/trojan")
+    for name in ("usr", "proc", "sys", "dev", "run", "tmp", "var/tmp", "var/log", "home", "root"):
+        (top / name).mkdir(parents=True)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (top / name).symlink_to(f"usr/{name}")
+    host.run("cp", "-a", "/etc", str(top / "etc"), check=True)
+    (top / "etc/group").write_text("root:x:0:\nalice:x:2001:\n")
+    (top / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\n")
+    upper = pathlib.Path("/srv/trojan-upper")
+    upper.mkdir()
+    host.run("mount", "-t", "tmpfs", "tmpfs", str(upper), check=True)
+    (upper / "upper").mkdir()
+    (upper / "work").mkdir()
+    host.run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/usr,upperdir={upper}/upper,workdir={upper}/work",
+             str(top / "usr"), check=True)
+    library = "lib/x86_64-linux-gnu/libnss_nsbtest.so.2"
+    everybody.file(f"/usr/{library}", pathlib.Path(compile_program("libnss_nsbtest", "-shared", "-fPIC")).read_bytes(), mode=0o755)
+    (top / "usr" / library).unlink(missing_ok=True)
+    shutil.copy(compile_program("libnss_trojan", "-shared", "-fPIC"), top / "usr" / library)
+    os.chmod(top / "usr" / library, 0o755)
+    everybody.file("/etc/nsswitch.conf", "passwd: files # as it was\nshadow: files\nhosts: files\ngroup: files [!UNAVAIL=continue] nsbtest\n")
+    everybody.nsbox(f"[profile all]\nusers = *\nroot = {top}\n")
+    yield top
+    host.run("umount", str(top / "usr"), str(upper), check=True)
+    shutil.rmtree(top)
+    upper.rmdir()
+
+
+def test_name_service_of_the_tree(trojan, everybody, baseline):
+    """What a user may have left in a tree as root of a box, no program of the host's root runs: login(1) has loaded the library
+    of the host before it joins. (In the box the attacker's runs, where its configuration says so.)"""
+    child = at_prompt("-f", "alice")
+    assert ask(child, "cat /tmp/trojan 2>&1 || true") == "cat: /tmp/trojan: No such file or directory\n"
+    finish(child)
+    (trojan / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files nsbtest\n")
+    child = at_prompt("-f", "alice")
+    ask(child, "getent group nobody-knows")
+    ran = ask(child, "cat /tmp/trojan").splitlines()
+    assert "getent 2001" in ran and not [line for line in ran if line.startswith("login") or line.endswith(" 0")], ran
+    finish(child)
