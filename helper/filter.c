@@ -12,18 +12,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +28,7 @@
 #include "common/protocol.h"
 #include "common/registry.h"
 #include "common/string-util.h"
+#include "helper/run-program.h"
 #include "helper/steps.h"
 
 #define PROGRAM	       NSB_LIBEXECDIR "/nsbox-seccomp"
@@ -183,90 +179,35 @@ static int store(int directory, const char *key, text *filter)
 	return r;
 }
 
-/* In the child of vfork(2), which shares our memory: nothing but system calls. */
-static void __attribute__((noreturn)) become_program(int program, char *const arguments[], int output, int words)
-{
-	static char *const environment[] = { NULL };
-	static const struct rlimit size = { FILTER_MAX + 8, FILTER_MAX + 8 }; /* enough to see that it is too much */
-
-	syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (dup2(output, STDOUT_FILENO) >= 0 && dup2(words, STDERR_FILENO) >= 0 &&
-	    syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, &size, NULL) == 0 &&
-	    syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) == 0)
-		syscall(SYS_execveat, program, "", arguments, environment, AT_EMPTY_PATH);
-	_exit(127);
-}
-
-/* By itself: of a function that calls vfork(2) the variables are not safe. */
-static pid_t start(int program, char *const arguments[], int output, int words)
-{
-	pid_t pid = vfork();
-
-	if (pid == 0)
-		become_program(program, arguments, output, words);
-	return pid < 0 ? -errno : pid;
-}
-
-/* 0, or -ETIMEDOUT after it was killed; *ret_status as waitpid(2) gives it. */
-static int wait_for(pid_t pid, int64_t deadline, int *ret_status)
-{
-	NSB_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	int r = pidfd < 0 ? -errno : nsb_wait_readable(pidfd, deadline);
-
-	if (r < 0)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, ret_status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return r;
-}
-
-static int judge(int status, int words, nsb_error *error)
-{
-	char sentence[256] = "";
-	ssize_t n = pread(words, sentence, sizeof(sentence) - 1, 0);
-
-	sentence[n > 0 ? n : 0] = '\0';
-	sentence[strcspn(sentence, "\n")] = '\0';
-	nsb_make_printable(sentence);
-	if (WIFSIGNALED(status))
-		return nsb_error_set(error, EIO, PROGRAM " died of signal %d", WTERMSIG(status));
-	if (WEXITSTATUS(status) == 127)
-		return nsb_error_set(error, ENOEXEC,
-				     PROGRAM
-				     " does not start: install libseccomp and nsbox again, or write seccomp = off%s%s",
-				     sentence[0] != '\0' ? ": " : "", sentence);
-	if (WEXITSTATUS(status) != 0)
-		return nsb_error_set(error, EIO, PROGRAM ": %s",
-				     sentence[0] != '\0' ? sentence : "failed without a word");
-	return 0;
-}
-
 /* Runs nsbox-seccomp with the words and reads what it made. */
 static int make(int program, const char *words, int64_t deadline, text *ret, nsb_error *error)
 {
 	NSB_CLOSE int output = memfd_create("nsbox-filter", MFD_CLOEXEC);
-	NSB_CLOSE int said = memfd_create("nsbox-words", MFD_CLOEXEC);
 	NSB_FREE char *copy = strdup(words);
 	int64_t end = nsb_now() + PATIENCE;
-	char *arguments[WORDS_MAX + 2] = { (char *)"nsbox-seccomp" }, *save = NULL;
-	int status = 0, r = output < 0 || said < 0 ? -errno : copy == NULL ? -ENOMEM : 0;
+	char *arguments[WORDS_MAX + 2] = { (char *)"nsbox-seccomp" }, *save = NULL, said[NSB_WORDS_SAID];
+	const run_wish wish = { PROGRAM,
+				arguments,
+				end < deadline ? end : deadline,
+				"install libseccomp and nsbox again, or write seccomp = off",
+				.program = program,
+				.input = -1,
+				.output = output,
+				.extra = -1,
+				.output_max = FILTER_MAX + 8 /* enough to see that it is too much */ };
 	size_t n = 1;
 	struct stat st;
-	pid_t pid;
+	int r;
 
-	for (char *word = r == 0 ? strtok_r(copy, " ", &save) : NULL; word != NULL && n <= WORDS_MAX;
-	     word = strtok_r(NULL, " ", &save))
+	if (output < 0 || copy == NULL)
+		return nsb_error_set(error, output < 0 ? errno : ENOMEM, "cannot start " PROGRAM);
+	for (char *word = strtok_r(copy, " ", &save); word != NULL && n <= WORDS_MAX; word = strtok_r(NULL, " ", &save))
 		arguments[n++] = word;
-	pid = r == 0 ? start(program, arguments, output, said) : r;
-	if (pid < 0)
-		return nsb_error_set(error, pid, "cannot start " PROGRAM ": %s", strerror(-pid));
-	r = wait_for(pid, end < deadline ? end : deadline, &status);
-	if (r < 0)
-		return nsb_error_set(error, r, PROGRAM " did not end in time: it was killed");
-	r = judge(status, said, error);
+	r = run_program(&wish, said, error);
 	if (r < 0)
 		return r;
+	if (r > 0)
+		return nsb_error_set(error, EIO, PROGRAM ": %s", said[0] != '\0' ? said : "failed without a word");
 	if (fstat(output, &st) < 0 || !size_fits(st.st_size) ||
 	    pread(output, ret->bytes, (size_t)st.st_size, 0) != st.st_size)
 		return nsb_error_set(error, EBADMSG, PROGRAM " made no filter: install nsbox again");

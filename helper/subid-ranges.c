@@ -2,18 +2,15 @@
 #include "helper/subid-ranges.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
 #include "common/protocol.h"
 #include "common/settings.h"
+#include "helper/run-program.h"
 
 #define PROGRAM	   NSB_LIBEXECDIR "/nsbox-subid"
 #define PATIENCE   4000 /* ms: it may ask a name service */
@@ -79,71 +76,39 @@ int subid_ranges_parse(const char *text, nsb_subid_range ret[NSB_SUBID_RANGES_MA
 	return (int)intersect(found[0], n[0], found[1], n[1], ret);
 }
 
-static void __attribute__((noreturn)) become_program(const char *user, int output)
-{
-	static char *const environment[] = { NULL };
-	char *const arguments[] = { (char *)"nsbox-subid", (char *)user, NULL };
-
-	/* the socket of the application is 3 and must not get there */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && dup2(output, STDOUT_FILENO) >= 0 &&
-	    syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) == 0)
-		execve(PROGRAM, arguments, environment);
-	_exit(127);
-}
-
-/* All that it prints, as text. */
-static int read_all(int fd, int64_t deadline, char text[OUTPUT_MAX])
-{
-	size_t used = 0;
-	ssize_t n = 1;
-
-	while (n > 0 && used < OUTPUT_MAX - 1) {
-		int r = nsb_wait_readable(fd, deadline);
-
-		if (r < 0)
-			return r;
-		n = read(fd, text + used, OUTPUT_MAX - 1 - used);
-		if (n < 0)
-			return -errno;
-		used += (size_t)n;
-	}
-	text[used] = '\0';
-	return n == 0 ? 0 : -EFBIG;
-}
-
 static int run(const char *user, int64_t deadline, char text[OUTPUT_MAX], nsb_error *error)
 {
-	NSB_CLOSE int ours = -1;
+	NSB_CLOSE int output = memfd_create("nsbox-ranges", MFD_CLOEXEC);
 	int64_t end = nsb_now() + PATIENCE;
-	int out[2], status, r;
-	pid_t pid;
+	char *const arguments[] = { (char *)"nsbox-subid", (char *)user, NULL };
+	char said[NSB_WORDS_SAID];
+	const run_wish wish = {
+		PROGRAM,
+		arguments,
+		deadline < end ? deadline : end,
+		"subid_pool = subuid needs nsbox built with libsubid (configure --with-subid): install that, "
+		"or name a range",
+		.program = -1,
+		.input = -1,
+		.output = output,
+		.extra = -1,
+		.output_max = OUTPUT_MAX
+	};
+	ssize_t n;
+	int r;
 
-	if (pipe2(out, O_CLOEXEC) < 0)
-		return nsb_error_set(error, errno, "cannot make a pipe: %s", strerror(errno));
-	ours = out[0];
-	pid = fork();
-	if (pid == 0)
-		become_program(user, out[1]);
-	close(out[1]);
-	if (pid < 0)
-		return nsb_error_set(error, EAGAIN, "cannot start nsbox-subid");
-	r = read_all(ours, deadline < end ? deadline : end, text);
+	if (output < 0)
+		return nsb_error_set(error, errno, "cannot start nsbox-subid: %s", strerror(errno));
+	r = run_program(&wish, said, error);
 	if (r < 0)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (r < 0)
-		return nsb_error_set(error, r, "subid_pool = subuid: nsbox-subid does not answer: %s", strerror(-r));
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return nsb_error_set(error, ENOENT,
-				     "subid_pool = subuid: cannot run " PROGRAM
-				     ": install nsbox built with libsubid (configure "
-				     "--with-subid), or name a range");
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0
-		       ? 0
-		       : nsb_error_set(error, EIO,
-				       "subid_pool = subuid: nsbox-subid failed: see its messages, /etc/subuid "
-				       "and /etc/nsswitch.conf");
+		return r;
+	n = r == 0 ? pread(output, text, OUTPUT_MAX - 1, 0) : -1;
+	if (n < 0)
+		return nsb_error_set(error, EIO,
+				     "subid_pool = subuid: nsbox-subid failed: see its messages, /etc/subuid "
+				     "and /etc/nsswitch.conf");
+	text[n] = '\0';
+	return 0;
 }
 
 int subid_ranges(const char *user, int64_t deadline, nsb_subid_range ret[NSB_SUBID_RANGES_MAX], nsb_error *error)

@@ -651,7 +651,7 @@ def test_subuid_program_is_missing(boxed, sshd, baseline):
     boxed.profile("subid_pool = subuid")
     with moved_away("/usr/libexec/nsbox/nsbox-subid"):
         line = refused(sshd)
-        assert "cannot run /usr/libexec/nsbox/nsbox-subid: install nsbox built with libsubid" in line, line
+        assert "/usr/libexec/nsbox/nsbox-subid does not start: subid_pool = subuid needs nsbox built with libsubid" in line, line
 
 
 def test_check(boxed, baseline):
