@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/fd-util.h"
+#include "common/network.h"
 #include "common/string-util.h"
 
 #define MILLION	       1000000
@@ -252,6 +253,18 @@ static int parse_cpu(const char *text, int64_t *ret, nsb_error *error)
 	return 0;
 }
 
+static int parse_rate(const char *text, int64_t *ret, nsb_error *error)
+{
+	int r = nsb_rate_parse(text, ret);
+
+	if (r == -ERANGE)
+		return nsb_error_set(error, EINVAL, "\"%.128s\" is not from 8kbit to 1000Gbit", text);
+	if (r < 0)
+		return nsb_error_set(error, EINVAL,
+				     "\"%.128s\" is no rate like 500kbit, 20Mbit or 1Gbit, nor \"infinity\"", text);
+	return 0;
+}
+
 int nsb_parse_amount(const nsb_key *key, const char *text, int64_t *ret, nsb_error *error)
 {
 	if (key->infinity && strcmp(text, "infinity") == 0) {
@@ -272,6 +285,8 @@ int nsb_parse_amount(const nsb_key *key, const char *text, int64_t *ret, nsb_err
 		return parse_size_of(key, text, ret, error);
 	case NSB_KEY_CPU:
 		return parse_cpu(text, ret, error);
+	case NSB_KEY_RATE:
+		return parse_rate(text, ret, error);
 	default:
 		return nsb_error_set(error, EINVAL, "this is no key of a number");
 	}

@@ -7,6 +7,7 @@
 #include "common/capability-table.h"
 #include "common/config-checks.h"
 #include "common/kernel-target.h"
+#include "common/network.h"
 #include "common/pattern.h"
 #include "common/string-util.h"
 
@@ -96,9 +97,9 @@ static const nsb_choice_word cgroup_manager_words[] = {
 	{ NULL, 0 },
 };
 
-static const nsb_choice_word network_words[] = {
-	{ "loopback", NSB_NETWORK_LOOPBACK },
-	{ "host", NSB_NETWORK_HOST },
+static const nsb_choice_word forwarding_words[] = {
+	{ "check", NSB_FORWARDING_CHECK },
+	{ "set", NSB_FORWARDING_SET },
 	{ NULL, 0 },
 };
 
@@ -249,9 +250,32 @@ const nsb_key nsb_keys[] = {
 	  .summary = "As cpu_max, for all boxes of one user together.", .cousin = "CPUQuota=" },
 	{ PLACE(limits_optional), .type = NSB_KEY_BOOL, .fallback = "no", .subject = "limits",
 	  .summary = "Whether a limit that this kernel cannot set is left out; no: the login is refused." },
-	{ PLACE(network), .type = NSB_KEY_ENUM, .fallback = "loopback", .choices = network_words, .subject = "network",
-	  .summary = "loopback: no network but the box's own lo; host: the host's network.",
+	{ PLACE(network), .type = NSB_KEY_ROOT, .fallback = "loopback", .check = nsb_check_network, .subject = "network",
+	  .summary = "loopback (only lo), host (the host's), veth (an address of its own), bridge:NAME, netns:NAME or join:USER.",
 	  .cousin = "PrivateNetwork=" },
+	{ PLACE(network_pool), .type = NSB_KEY_WORDS, .fallback = "10.213.0.0/16 fd6e:7362:6f78::/64",
+	  .check = nsb_check_network_pool, .replaces = true, .subject = "network",
+	  .summary = "Where veth and bridge take the addresses of boxes from: NETWORK/PREFIX, used by nobody else.",
+	  .cousin = "Address=" },
+	{ PLACE(network_rate), .type = NSB_KEY_RATE, .fallback = "infinity", .infinity = true, .subject = "network",
+	  .summary = "The most that a box with veth or bridge sends, and receives: 500kbit, 20Mbit, 1Gbit, or infinity." },
+	{ PLACE(nat), .type = NSB_KEY_BOOL, .fallback = "yes", .subject = "network",
+	  .summary = "Whether a box with veth shows the host's address to the outside (masquerading), or its own.",
+	  .cousin = "IPMasquerade=" },
+	{ PLACE(forwarding), .type = NSB_KEY_ENUM, .fallback = "check", .choices = forwarding_words, .subject = "network",
+	  .summary = "When the host does not forward packets: check refuses logins with veth, set makes the host forward.",
+	  .cousin = "IPForward=" },
+	{ PLACE(dns), .type = NSB_KEY_WORDS, .fallback = "host", .check = nsb_check_dns, .replaces = true, .subject = "network",
+	  .summary = "Name servers of a box: host (the host's; of a stub at 127.0.0.53 those behind it), none, or addresses.",
+	  .cousin = "DNS=" },
+	{ PLACE(publish), .type = NSB_KEY_WORDS, .fallback = "", .check = nsb_check_publish, .subject = "network",
+	  .summary = "Ports of the host that lead into a box with veth: HOST:BOX, perhaps with /tcp or /udp." },
+	{ PLACE(allow), .type = NSB_KEY_WORDS, .fallback = "", .check = nsb_check_rule, .subject = "network",
+	  .summary = "What a box with veth or bridge may reach besides, or in spite of deny: host:53/udp, boxes, 10.0.0.0/8:443/tcp.",
+	  .cousin = "IPAddressAllow=" },
+	{ PLACE(deny), .type = NSB_KEY_WORDS, .fallback = "", .check = nsb_check_rule, .subject = "network",
+	  .summary = "What a box with veth or bridge may not reach of the outside: any, ADDRESS/PREFIX, each perhaps with :PORT and /tcp.",
+	  .cousin = "IPAddressDeny=" },
 	{ PLACE(capabilities), .type = NSB_KEY_WORDS, .fallback = "default", .check = nsb_check_capability,
 	  .subject = "privilege",
 	  .summary = "What root can do in a box at most: default, all or none, then +cap_NAME and -cap_NAME.",

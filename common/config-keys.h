@@ -22,6 +22,7 @@ typedef enum nsb_key_type {
 	NSB_KEY_DURATION, /* "2s", "500ms", "1min 30s", at most `max` ms; a bare number is seconds (systemd.time(7)) */
 	NSB_KEY_SIZE,	  /* bytes, "512M", "1.5G" (powers of 1024; not below 1M), or "12.5%" of what the machine has */
 	NSB_KEY_CPU,	  /* "150%" of one CPU's time */
+	NSB_KEY_RATE,	  /* bits per second: "500kbit", "20Mbit", "1Gbit" (powers of 1000) */
 	NSB_KEY_CPUS,	  /* numbers of CPUs and ranges: "0-3,5" or "0-3 5" */
 	NSB_KEY_IO,	  /* list, one item a line: "DEVICE rbps=10M wbps=5M riops=100 wiops=100" (powers of 1000) */
 } nsb_key_type;
@@ -40,9 +41,10 @@ typedef struct nsb_key {
 	long long required;		/* FLAGS: bits that cannot be left out ... */
 	const char *required_why;	/* ... and the sentence that says why */
 	long long max;			/* COUNT: the largest number; DURATION: in milliseconds */
-	bool infinity;			/* COUNT, DURATION, SIZE, CPU: "infinity" is a value */
+	bool infinity;			/* COUNT, DURATION, SIZE, CPU, RATE: "infinity" is a value */
 	bool zero;			/* DURATION, SIZE: 0 is a value */
 	bool whole;			/* SIZE: a percentage without a fraction, as tmpfs(5) takes it */
+	bool replaces;			/* WORDS: what a section says takes the place of what it would inherit */
 	bool slashes;			/* NAME: several parts divided by "/" */
 	/* What a word (IO: the device) must be beyond its type, or NULL: 0 or -EINVAL with a sentence (without the
 	 * key's name). */

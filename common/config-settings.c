@@ -119,6 +119,15 @@ static int apply_fallbacks(const nsb_section *profile, nsb_settings *settings, n
 	return 0;
 }
 
+/* Before the first line of a section that has such a list: what is inherited makes way. */
+static void make_way(const nsb_section *section, size_t line, nsb_settings *settings)
+{
+	const nsb_key *key = section->assignments[line].key;
+
+	if (key->replaces && find_assignment(section, key->name) == &section->assignments[line])
+		nsb_list_done((nsb_list *)(void *)((char *)settings + key->offset));
+}
+
 static int apply_section(const nsb_section *section, bool inherited, nsb_settings *settings, nsb_error *error)
 {
 	for (size_t i = 0; i < section->n_assignments; i++) {
@@ -127,6 +136,7 @@ static int apply_section(const nsb_section *section, bool inherited, nsb_setting
 
 		if (inherited && assignment->key->profile_only)
 			continue;
+		make_way(section, i, settings);
 		r = nsb_key_apply(assignment->key, assignment->value, assignment->at, settings, error);
 		if (r < 0)
 			return r;

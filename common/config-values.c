@@ -367,6 +367,7 @@ int nsb_key_apply(const nsb_key *key, const char *value, nsb_origin at, nsb_sett
 	case NSB_KEY_DURATION:
 	case NSB_KEY_SIZE:
 	case NSB_KEY_CPU:
+	case NSB_KEY_RATE:
 		r = apply_amount(key, value, place, &why);
 		break;
 	case NSB_KEY_CPUS:

@@ -64,7 +64,7 @@ const nsb_view_row nsb_curated_view[] = {
 	SETTINGS("/etc/protocols", "names of protocols"),
 	SETTINGS("/etc/ethertypes", "names of protocols"),
 	SETTINGS("/etc/rpc", "names of services"),
-	{ 0, NSB_OP_ALIAS, "/etc/resolv.conf", "/etc/resolv.conf", NULL, MAYBE | LOOK, 0, 0,
+	{ NSB_VIEW_RESOLVER_HOST, NSB_OP_ALIAS, "/etc/resolv.conf", "/etc/resolv.conf", NULL, MAYBE | LOOK, 0, 0,
 	  "name servers; often a link into /run" },
 	SETTINGS("/etc/krb5.conf", "Kerberos realms; the keytab stays outside"),
 	SETTINGS("/etc/krb5.conf.d", "Kerberos realms"),

@@ -46,7 +46,7 @@ const nsb_view_row nsb_view_before_proc[] = {
 	{ NAMES, NSB_OP_BIND, "/run/systemd/userdb", "/run/systemd/userdb", NULL, SOCKETS, 0, 0, "name service" },
 	{ 0, NSB_OP_BIND, "/run/.heim_org.h5l.kcm-socket", "/run/.heim_org.h5l.kcm-socket", NULL, SOCKETS, 0, 0,
 	  "Kerberos tickets kept by a KCM daemon" },
-	{ 0, NSB_OP_BIND_LINK_TARGET, "/etc/resolv.conf", "/run", NULL, SOCKETS, 0, 0,
+	{ NSB_VIEW_RESOLVER_HOST, NSB_OP_BIND_LINK_TARGET, "/etc/resolv.conf", "/run", NULL, SOCKETS, 0, 0,
 	  "resolv.conf may be a link into /run" },
 
 	{ NSB_VIEW_SYS, NSB_OP_MOUNT, "sysfs", "/sys", NULL, FIXED | NSB_STEP_READ_ONLY | INERT, 0, 0,

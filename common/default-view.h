@@ -24,6 +24,9 @@ enum nsb_view_condition {
 	NSB_VIEW_PROC_ALL = 1 << 14,
 	NSB_VIEW_PROC_PID = 1 << 15, /* processes only */
 	NSB_VIEW_NESTED = 1 << 16,   /* containers may be made in the box */
+	NSB_VIEW_RESOLVER_HOST = 1 << 17,  /* resolv.conf: whatever the root has */
+	NSB_VIEW_RESOLVER_MADE = 1 << 18,  /* one made for the box, if there is a place for it */
+	NSB_VIEW_RESOLVER_NAMED = 1 << 19, /* one made for the box, which must have a place */
 };
 
 typedef struct nsb_view_row {
@@ -40,6 +43,8 @@ extern const nsb_view_row nsb_view_before_proc[]; /* stage build */
 extern const size_t nsb_n_view_before_proc;
 extern const nsb_view_row nsb_view_accounts[]; /* stage build, behind those; account-view.c */
 extern const size_t nsb_n_view_accounts;
+extern const nsb_view_row nsb_view_resolver[]; /* stage build, behind those; plan-resolver.c */
+extern const size_t nsb_n_view_resolver;
 extern const nsb_view_row nsb_view_proc[]; /* stage enclose */
 extern const size_t nsb_n_view_proc;
 extern const nsb_view_row nsb_view_proc_closed[]; /* the same, behind the profile's binds into /proc */

@@ -147,7 +147,7 @@ static int walk_down(walk *w, const char *name, nsb_error *error)
 		return -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (S_ISLNK(st.st_mode))
+	if (S_ISLNK(st.st_mode) && !(w->todo[0] == '\0' && (w->flags & NSB_PATH_END_LINK)))
 		return walk_link(w, fd, &st, name, error);
 	if ((w->flags & NSB_PATH_TRUSTED) && !is_trusted(w, st))
 		return nsb_error_set(error, EPERM,

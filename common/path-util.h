@@ -16,6 +16,7 @@ enum nsb_path_flags {
 	NSB_PATH_NO_SYMLINKS = 1 << 0, /* every symbolic link is refused, not only untrusted ones */
 	NSB_PATH_TRUSTED = 1 << 1,     /* each component must be one that only root can change, else -EPERM */
 	NSB_PATH_DIRECTORY = 1 << 2,   /* the end must be a directory */
+	NSB_PATH_END_LINK = 1 << 3,    /* a symbolic link at the end is opened itself, whoever owns it */
 };
 
 /*

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "common/pattern.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -9,21 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/string-util.h"
 
 #define DIGITS	     "0123456789"
 #define ID_MAX	     4294967294U /* (uid_t)-1 means "no id" to the kernel */
-#define ADDRESS_SIZE 128	 /* longer than any text of an address and prefix */
 
 typedef struct id_range {
 	uint64_t first, last;
 } id_range;
-
-typedef struct network {
-	int family;		 /* AF_INET, AF_INET6 */
-	unsigned char bytes[16]; /* network order; 4 of them for AF_INET */
-	unsigned prefix;	 /* bits */
-} network;
 
 /* Whether the text is made of those characters only. */
 static bool only(const char *text, const char *characters)
@@ -51,7 +44,7 @@ static int take_exclusion(const char **word, nsb_error *error)
 /* "N" or "N-M": 1; other text: 0; -EINVAL for what can only be meant as a range but is none. */
 static int parse_range(const char *text, id_range *range, nsb_error *error)
 {
-	char first[ADDRESS_SIZE];
+	char first[NSB_ADDRESS_SIZE];
 	size_t length = strcspn(text, "-");
 	const char *last = text[length] == '-' ? text + length + 1 : text;
 
@@ -97,65 +90,10 @@ int nsb_pattern_check_service(const char *word, nsb_error *error)
 	return take_exclusion(&word, error);
 }
 
-/* An IPv4-mapped address is the IPv4 address: a listener on "::" reports IPv4 clients so. */
-static void unmap(network *net)
-{
-	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	if (net->family != AF_INET6 || net->prefix < 96 || memcmp(net->bytes, mapped, sizeof(mapped)) != 0)
-		return;
-	net->family = AF_INET;
-	net->prefix -= 96;
-	memmove(net->bytes, net->bytes + 12, 4);
-}
-
-static bool parse_address(const char *text, network *ret)
-{
-	network parsed = { 0 };
-
-	if (inet_pton(AF_INET, text, parsed.bytes) == 1) {
-		parsed.family = AF_INET;
-		parsed.prefix = 32;
-	} else if (inet_pton(AF_INET6, text, parsed.bytes) == 1) {
-		parsed.family = AF_INET6;
-		parsed.prefix = 128;
-	} else {
-		return false;
-	}
-	*ret = parsed;
-	return true;
-}
-
-/* The bit of that number, from the left. */
-static unsigned bit(const network *net, unsigned i)
-{
-	return (net->bytes[i / 8] >> (7 - i % 8)) & 1;
-}
-
-static int parse_prefix(const char *text, const char *prefix, network *net, nsb_error *error)
-{
-	unsigned width = net->prefix;
-	uint64_t value;
-
-	if (nsb_parse_u64(prefix, width, &value) < 0)
-		return nsb_error_set(error, EINVAL, "\"%.128s\": the prefix length must be a number from 0 to %u", text,
-				     width);
-	for (unsigned i = (unsigned)value; i < width; i++)
-		if (bit(net, i) != 0)
-			return nsb_error_set(error, EINVAL,
-					     "\"%.128s\" has bits set beyond its prefix of %u: name the network "
-					     "itself, or the address without a prefix",
-					     text, (unsigned)value);
-	net->prefix = (unsigned)value;
-	return 0;
-}
-
 /* An address or network: 1; a word of another kind: 0; -EINVAL for what can only be meant as an address. */
-static int parse_network(const char *text, network *ret, nsb_error *error)
+static int parse_network(const char *text, nsb_address *ret, nsb_error *error)
 {
-	char address[ADDRESS_SIZE];
 	size_t length = strcspn(text, "/");
-	network parsed;
 	int r;
 
 	/* A glob like "10.0.*" would match the name "10.0.example.org", which whoever owns the address can choose. */
@@ -163,26 +101,13 @@ static int parse_network(const char *text, network *ret, nsb_error *error)
 		return nsb_error_set(error, EINVAL, "\"%.128s\": write a range of addresses as ADDRESS/PREFIX", text);
 	if (text[length] == '\0' && strchr(text, ':') == NULL && !only(text, DIGITS "."))
 		return 0;
-	if (length >= sizeof(address))
-		return nsb_error_set(error, EINVAL, "\"%.128s\" is not an address", text);
-	memcpy(address, text, length);
-	address[length] = '\0';
-	if (!parse_address(address, &parsed))
-		return nsb_error_set(error, EINVAL, "\"%.128s\" is not an IPv4 or IPv6 address, nor ADDRESS/PREFIX",
-				     text);
-	if (text[length] == '/') {
-		r = parse_prefix(text, text + length + 1, &parsed, error);
-		if (r < 0)
-			return r;
-	}
-	unmap(&parsed);
-	*ret = parsed;
-	return 1;
+	r = nsb_network_parse(text, ret, error);
+	return r < 0 ? r : 1;
 }
 
 int nsb_pattern_check_from(const char *word, nsb_error *error)
 {
-	network net;
+	nsb_address net;
 	int r;
 
 	r = take_exclusion(&word, error);
@@ -263,21 +188,11 @@ int nsb_pattern_match_service(const char *word, const nsb_session *session, char
 	return r;
 }
 
-static bool same_network(const network *a, const network *address)
-{
-	if (a->family != address->family)
-		return false;
-	for (unsigned i = 0; i < a->prefix; i++)
-		if (bit(a, i) != bit(address, i))
-			return false;
-	return true;
-}
-
 int nsb_pattern_match_from(const char *word, const nsb_session *session, char *what, size_t size)
 {
 	const char *rhost = session->rhost != NULL ? session->rhost : "";
-	char text[ADDRESS_SIZE];
-	network wanted, address;
+	char text[NSB_ADDRESS_SIZE];
+	nsb_address wanted, address;
 	size_t length;
 	int r;
 
@@ -297,9 +212,8 @@ int nsb_pattern_match_from(const char *word, const nsb_session *session, char *w
 		return 0;
 	memcpy(text, rhost, length);
 	text[length] = '\0';
-	if (!parse_address(text, &address))
+	if (!nsb_address_parse(text, &address))
 		return 0;
-	unmap(&address);
 	snprintf(what, size, "address %s", rhost);
-	return same_network(&wanted, &address);
+	return nsb_network_has(&wanted, &address);
 }

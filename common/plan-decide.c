@@ -14,6 +14,7 @@
 #include "common/expand.h"
 #include "common/fd-util.h"
 #include "common/idmap.h"
+#include "common/network.h"
 #include "common/path-util.h"
 #include "common/plan-internal.h"
 #include "common/service-table.h"
@@ -152,9 +153,11 @@ int plan_decide(planner *p)
 				     "linger: a box of a single session cannot stay for nobody comes back to it: write "
 				     "share = user as well, or take linger out");
 	plan->namespaces = s->namespaces;
-	if (s->network != NSB_NETWORK_HOST)
+	if (nsb_network_kind(s->network, NULL) != NSB_NETWORK_HOST)
 		plan->namespaces |= CLONE_NEWNET;
 	r = decide_ids(p);
+	if (r == 0)
+		r = plan_decide_network(p);
 	if (r == 0)
 		r = plan_decide_root(p);
 	if (r < 0)
@@ -167,7 +170,7 @@ int plan_decide(planner *p)
 		  (s->nested_namespaces ? NSB_VIEW_NESTED : 0) |
 		  (s->sys == NSB_SYS_NONE ? NSB_VIEW_NO_SYS : NSB_VIEW_SYS) |
 		  (s->proc_subset == NSB_PROC_SUBSET_PID ? NSB_VIEW_PROC_PID : NSB_VIEW_PROC_ALL) |
-		  plan_accounts_view(s, plan->root_kind) |
+		  plan_accounts_view(s, plan->root_kind) | plan_resolver_view(s) |
 		  (plan->root_kind == NSB_ROOT_CURATED ? 0 : NSB_VIEW_ROOT_FULL);
 	plan->cgroup_manager = s->cgroup_manager;
 	plan->share = s->share == NSB_SHARE_USER;

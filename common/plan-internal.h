@@ -46,6 +46,14 @@ int plan_rows(planner *p, const nsb_view_row *rows, size_t n);
 unsigned plan_accounts_view(const nsb_settings *settings, int root_kind);
 int plan_accounts(planner *p);
 
+/* network = netns: and join: whether the box enters a network namespace that is there, and the step; in common/plan-entered.c. */
+bool plan_enters_network(const planner *p);
+int plan_network_entered(planner *p);
+
+/* /etc/resolv.conf, as the key dns says: condition of the view, steps; in common/plan-resolver.c. */
+unsigned plan_resolver_view(const nsb_settings *settings);
+int plan_resolver(planner *p);
+
 /* The steps that the profile's own lines ask for: tmpfs, bind, bind_ro, bind_optional, mask. */
 int plan_wishes(planner *p);
 
@@ -71,6 +79,10 @@ int plan_limits(planner *p);
 
 /* The filter of system calls. */
 int plan_filter(planner *p);
+
+/* The network of the box's own, where it has one: plan->network, and its step. In common/plan-network.c. */
+int plan_decide_network(planner *p);
+int plan_network(planner *p);
 
 /* What the login brings: terminal, host name, Kerberos cache. */
 int plan_session(planner *p);

@@ -10,6 +10,7 @@
 #include "common/capability-table.h"
 #include "common/default-view.h"
 #include "common/fd-util.h"
+#include "common/network.h"
 #include "common/path-util.h"
 #include "common/plan-internal.h"
 #include "common/service-table.h"
@@ -159,6 +160,14 @@ int plan_warnings(planner *p)
 		  "the terminal is shared with the host: input can be pushed into it (TIOCSTI)" },
 		{ (p->when & NSB_VIEW_OWN_NETWORK) == 0,
 		  "the network is the host's: its ports, services and abstract sockets can be reached" },
+		{ nsb_network_kind(p->settings->network, NULL) == NSB_NETWORK_BRIDGE,
+		  "the network is a bridge of the host: whoever else is on it, or behind it, reaches every port of the box" },
+		{ nsb_network_kind(p->settings->network, NULL) == NSB_NETWORK_NETNS,
+		  "the network is that of a namespace of the host: who else is in it shares ports, services on loopback "
+		  "and abstract sockets" },
+		{ nsb_network_kind(p->settings->network, NULL) == NSB_NETWORK_JOIN,
+		  "the network is that of another box: sessions of both share ports, services on loopback and "
+		  "abstract sockets" },
 		{ (p->when & NSB_VIEW_OWN_IPC) == 0, "shared memory, semaphores and message queues are the host's" },
 		{ p->settings->dev.n > 0,
 		  "devices of the host are open to whom their owner and mode on the host let in" },

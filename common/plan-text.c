@@ -17,9 +17,11 @@ static const char *const op_names[NSB_OP_MAX] = {
 	[NSB_OP_FILTER] = "filter",
 	[NSB_OP_USERNS] = "user-namespace",
 	[NSB_OP_SPAWN] = "spawn",
+	[NSB_OP_NETWORK] = "network",
 	[NSB_OP_CGROUP_ENTER] = "enter-cgroup",
 	[NSB_OP_ASSERT] = "assert-namespace",
 	[NSB_OP_ENTER_OWNED] = "enter-owned",
+	[NSB_OP_ENTER_NETWORK] = "enter-network",
 	[NSB_OP_HOSTNAME] = "hostname",
 	[NSB_OP_DOMAINNAME] = "domainname",
 	[NSB_OP_LOOPBACK] = "loopback",
@@ -41,6 +43,7 @@ static const char *const op_names[NSB_OP_MAX] = {
 	[NSB_OP_LINES] = "lines",
 	[NSB_OP_NAMES] = "names",
 	[NSB_OP_HOSTS] = "hosts",
+	[NSB_OP_RESOLVER] = "resolver",
 	[NSB_OP_SYMLINK] = "symlink",
 	[NSB_OP_NODE] = "node",
 	[NSB_OP_CREDENTIALS] = "credentials",
@@ -70,6 +73,7 @@ static const struct {
 	{ NSB_STEP_NOEXEC, "noexec" },
 	{ NSB_STEP_SLAVE, "slave" },
 	{ NSB_STEP_NO_SYMLINKS, "no-symlinks" },
+	{ NSB_STEP_OVER_LINK, "over-link" },
 	{ NSB_STEP_HOME, "home" },
 	{ NSB_STEP_OPTIONAL, "if-there" },
 	{ NSB_STEP_RENEW, "renewed" },
@@ -210,6 +214,44 @@ char *nsb_plan_privileges_text(const nsb_plan *plan)
 	return out == NULL ? NULL : finish(out, &text, good);
 }
 
+static void put_network_words(FILE *out, const char *name, const char words[][NSB_RECORD_WORD], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "box      %-16s \"%s\"\n", name, words[i]);
+}
+
+/* Of a network of its own. The words have been checked: they hold nothing that needs quoting. */
+static void put_network(FILE *out, const nsb_network_record *network)
+{
+	if (network == NULL)
+		return;
+	for (size_t i = 0; i < network->n_pools; i++) {
+		char pool[NSB_ADDRESS_SIZE];
+
+		nsb_address_text(&network->pools[i], pool);
+		fprintf(out, "box      network_pool     \"%s\"\n", pool);
+	}
+	fprintf(out, "box      nat              \"%s\"\nbox      forwarding       \"%s\"\n",
+		network->nat ? "yes" : "no", network->set_forwarding ? "set" : "check");
+	if (network->rate != 0)
+		fprintf(out, "box      network_rate     \"%llu\"\n", (unsigned long long)network->rate);
+	put_network_words(out, "allow", network->allow, network->n_allow);
+	put_network_words(out, "deny", network->deny, network->n_deny);
+	put_network_words(out, "publish", network->publish, network->n_publish);
+}
+
+char *nsb_plan_network_text(const nsb_plan *plan)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	put_network(out, plan->network);
+	return finish(out, &text, true);
+}
+
 char *nsb_plan_text(const nsb_plan *plan)
 {
 	bool good;
@@ -221,6 +263,7 @@ char *nsb_plan_text(const nsb_plan *plan)
 		return NULL;
 	put_life(out, plan);
 	good = put_privileges(out, plan) == 0;
+	put_network(out, plan->network);
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		if (plan->steps[i].flags & NSB_STEP_SESSION)
 			continue;

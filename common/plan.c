@@ -140,6 +140,8 @@ static int plan_host(planner *p)
 	if (r == 0)
 		r = plan_add(p,
 			     (nsb_step){ .op = NSB_OP_SPAWN, .why = "one clone3(2): all namespaces at once or none" });
+	if (r == 0)
+		r = plan_network(p);
 	return r;
 }
 
@@ -163,7 +165,9 @@ static int plan_identity(planner *p)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_HOSTNAME, .data = p->plan->hostname, .why = "hostname" });
 	if (r == 0 && own_name && domainname[0] != '\0')
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_DOMAINNAME, .data = domainname, .why = "domainname" });
-	if (r == 0 && (p->when & NSB_VIEW_OWN_NETWORK))
+	if (r == 0)
+		r = plan_network_entered(p);
+	if (r == 0 && (p->when & NSB_VIEW_OWN_NETWORK) && !plan_enters_network(p))
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_LOOPBACK, .why = "programs expect 127.0.0.1" });
 	return r;
 }
@@ -203,6 +207,8 @@ int nsb_plan_renewal(nsb_plan *ret)
 		r = renewal_rows(&p, nsb_curated_view, nsb_n_curated_view);
 	if (r == 0)
 		r = renewal_rows(&p, nsb_view_accounts, nsb_n_view_accounts);
+	if (r == 0)
+		r = renewal_rows(&p, nsb_view_resolver, nsb_n_view_resolver);
 	if (r == 0)
 		*ret = plan;
 	else
@@ -262,8 +268,8 @@ int nsb_plan_make(const nsb_session *session, const nsb_settings *settings, nsb_
 	nsb_plan plan = { 0 };
 	planner p = { .session = session, .settings = settings, .plan = &plan, .error = error };
 	int (*const parts[])(planner *) = { plan_decide,  plan_host,	    plan_identity, plan_root,	 plan_view,
-					    plan_devices, plan_home,	    plan_accounts, plan_session, plan_wishes,
-					    plan_end,	  plan_environment, plan_warnings };
+					    plan_devices, plan_home,	    plan_accounts, plan_session, plan_resolver,
+					    plan_wishes,  plan_end,	    plan_environment, plan_warnings };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -300,5 +306,6 @@ void nsb_plan_done(nsb_plan *plan)
 	free(plan->hostname);
 	free(plan->subid_pool);
 	free(plan->kept_groups);
+	free(plan->network);
 	memset(plan, 0, sizeof(*plan));
 }

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "common/error.h"
+#include "common/network.h"
 #include "common/session.h"
 #include "common/settings.h"
 
@@ -32,10 +33,12 @@ typedef enum nsb_op {
 	NSB_OP_USERNS,	 /* the box's user namespace, and those that it owns; data: where its ids come from */
 	/* the border */
 	NSB_OP_SPAWN, /* one clone3(2) with all namespaces */
+	NSB_OP_NETWORK, /* on the host, while the builder works; dst: the key's word. The rest is nsb_plan.network */
 	/* inside the new namespaces */
 	NSB_OP_CGROUP_ENTER, /* builder moves itself, then the cgroup namespace */
 	NSB_OP_ASSERT,	     /* this is a new mount namespace, by inode; its tree receives from the host, never sends */
 	NSB_OP_ENTER_OWNED,  /* the UTS, IPC and network namespaces of the box's user namespace */
+	NSB_OP_ENTER_NETWORK, /* src: NSB_PLAN_NETNS or NSB_PLAN_JOIN and a name: the network namespace that is that */
 	NSB_OP_HOSTNAME,     /* data */
 	NSB_OP_DOMAINNAME,   /* data */
 	NSB_OP_LOOPBACK,     /* lo up */
@@ -55,6 +58,7 @@ typedef enum nsb_op {
 	NSB_OP_LINES, /* dst: new file like src, a file of the root, of which it has the lines in data (account-text.h) */
 	NSB_OP_NAMES, /* dst: new file: src, the root's nsswitch.conf, in which the databases in data ask files only */
 	NSB_OP_HOSTS, /* dst: new file: the root's /etc/hosts and a line for the name in data */
+	NSB_OP_RESOLVER, /* dst: new file: src, the host's resolv.conf, with the name servers in data (resolv-text.h) */
 	NSB_OP_SYMLINK,	    /* dst: new link that says data */
 	NSB_OP_NODE,	    /* dst: character device "MAJOR:MINOR" in data */
 	NSB_OP_CREDENTIALS, /* src: the user's Kerberos cache, copied to dst by the user's own rights */
@@ -91,6 +95,7 @@ enum nsb_step_flags {
 				     * the user's rights where root has none */
 	NSB_STEP_RENEW = 1 << 11,   /* what the host puts in the place of src later is bound again */
 	NSB_STEP_IDMAP = 1 << 12,   /* owners on disk are shown as those of the box */
+	NSB_STEP_OVER_LINK = 1 << 13, /* a symbolic link at dst is covered itself, wherever it leads */
 	NSB_STEP_SESSION = 1 << 10, /* belongs to the login, not to the box: done as well where it joins one */
 };
 
@@ -107,6 +112,8 @@ typedef struct nsb_step {
 } nsb_step;
 
 #define NSB_LAYERS_MAX 64      /* their names go into one page of options, mount(2) */
+#define NSB_PLAN_NETNS "netns:" /* NAME, below /run/netns */
+#define NSB_PLAN_JOIN  "join:"	/* USER, whose box has the network namespace */
 #define NSB_USER_GROUP "user-" /* UID: the name of the group above all boxes of a user */
 
 typedef struct nsb_plan {
@@ -137,6 +144,7 @@ typedef struct nsb_plan {
 	int user_namespace; /* nsb_user_namespace */
 	char *subid_pool;   /* with keep-id: where the other ids come from; else NULL */
 	char *kept_groups;  /* with keep-id: those that stay, "2001 3001"; a login with others cannot join; else NULL */
+	nsb_network_record *network; /* veth, bridge: what is decided of it, without the names and addresses; else NULL */
 	bool nested_namespaces;
 	bool core;	    /* a crash may start the host's handler */
 	char **unprotected; /* sentences: what this box does not protect against */
@@ -166,6 +174,9 @@ char *nsb_plan_text(const nsb_plan *plan);
 
 /* Of it the lines that tell what the processes of the box may do. NULL without memory; the caller frees. */
 char *nsb_plan_privileges_text(const nsb_plan *plan);
+
+/* Of it the lines of a network of the box's own; "" without one. As above. */
+char *nsb_plan_network_text(const nsb_plan *plan);
 
 /* The word of an operation: "bind". */
 const char *nsb_op_name(nsb_op op);

@@ -177,11 +177,11 @@ int nsb_registry_members(int boxes, const nsb_entry *entry, nsb_member **ret, si
 
 /* ---- how many sessions a user has ---- */
 
-int nsb_registry_lock_user(int boxes, uid_t uid, int64_t deadline, int *ret)
+/* One byte of a file that is for nothing else. */
+static int lock_byte(int boxes, off_t byte, int64_t deadline, int *ret)
 {
 	NSB_CLOSE int fd = openat(boxes, "../users", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	/* one byte for each user: they do not wait for each other */
-	struct flock place = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)uid, .l_len = 1 };
+	struct flock place = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
 
 	if (fd < 0)
 		return -errno;
@@ -194,6 +194,18 @@ int nsb_registry_lock_user(int boxes, uid_t uid, int64_t deadline, int *ret)
 	}
 	*ret = nsb_steal_fd(&fd);
 	return 0;
+}
+
+int nsb_registry_lock_user(int boxes, uid_t uid, int64_t deadline, int *ret)
+{
+	/* each user has one: they do not wait for each other */
+	return lock_byte(boxes, (off_t)uid, deadline, ret);
+}
+
+int nsb_registry_lock_pool(int boxes, nsb_pool pool, int64_t deadline, int *ret)
+{
+	/* behind those of the users */
+	return lock_byte(boxes, ((off_t)1 << 32) + (off_t)pool, deadline, ret);
 }
 
 /* Without reading their files. */

@@ -115,7 +115,7 @@ static int write_state(int dir, const nsb_entry *entry)
 
 static int remove_directory(int boxes, const char *name)
 {
-	static const char *const files[] = { "control", "plan.new", "plan", "state.new", "state", "lock" };
+	static const char *const files[] = { "control", "network.new", "network", "plan.new", "plan", "state.new", "state", "lock" };
 	NSB_CLOSE int dir = openat(boxes, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r;
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The registry of boxes: NSB_RUNDIR/boxes/ID/{lock,state,plan,control,members/SESSION}. Whoever holds the record lock
+ * The registry of boxes: NSB_RUNDIR/boxes/ID/{lock,state,plan,network,control,members/SESSION}. Whoever holds the record lock
  * (fcntl(2) F_SETLK) of `lock` answers for the box: the helper, then the monitor, which is the same process. A lock that
  * can be had means that both are gone and the box is to be cleaned. An entry is made under a temporary name, locked, then
  * renamed, so no entry is ever seen without its lock. Files are replaced by rename only.
  *
  * `state` is the box, written by the holder of the lock alone; each file in `members` is a login, written by the helper
- * that lets it in and removed when it is over; `plan` is what the box was made by; `control` is the socket of the monitor
+ * that lets it in and removed when it is over; `plan` is what the box was made by; `network`
+ * is the record of a network of its own (network.h), from before it is made until it is gone; `control` is the socket of the monitor
  * of a box that sessions share.
  *
  * Three versions are read and written: 1 had the only login in `state`, and none of the other files; 2 knew nothing of
@@ -24,6 +25,7 @@
 #include <sys/types.h>
 
 #include "common/error.h"
+#include "common/network.h"
 #include "common/session.h"
 
 #ifndef NSB_RUNDIR
@@ -120,6 +122,15 @@ int nsb_registry_remove(int boxes, const char *id);
 int nsb_registry_write_plan(int boxes, const char *id, const char *text, nsb_error *error);
 int nsb_registry_read_plan(int boxes, const char *id, char **ret);
 
+/* The record of the box's network, in common/registry-network.c. Reading: -ENOENT where there is none; -EBADMSG for a damaged
+ * one. Opening: a descriptor of the file, which the caller closes. */
+#define NSB_REGISTRY_NETWORK "network"
+int nsb_registry_write_network(int boxes, const nsb_network_record *record, nsb_error *error);
+int nsb_registry_read_network(int boxes, const char *id, nsb_network_record *ret);
+int nsb_registry_open_network(int boxes, const char *id);
+/* -ENOENT is no error. */
+int nsb_registry_remove_network(int boxes, const char *id);
+
 /* Adds a login to an entry, or replaces it. In common/registry-members.c. */
 int nsb_registry_add_member(int boxes, const char *id, const nsb_member *member, nsb_error *error);
 
@@ -135,6 +146,10 @@ int nsb_registry_members(int boxes, const nsb_entry *entry, nsb_member **ret, si
 /* Until the descriptor *ret is closed nobody else who asks adds a session of this user. Waits for at most `deadline`
  * (CLOCK_MONOTONIC ms): -ETIMEDOUT. */
 int nsb_registry_lock_user(int boxes, uid_t uid, int64_t deadline, int *ret);
+
+/* Until *ret is closed nobody else chooses from that pool. As above. */
+typedef enum nsb_pool { NSB_POOL_SUBIDS, NSB_POOL_ADDRESSES } nsb_pool;
+int nsb_registry_lock_pool(int boxes, nsb_pool pool, int64_t deadline, int *ret);
 
 /* How many live sessions of the user there are, boxed or not: the logins of entries with a holder that are not dying. */
 int nsb_registry_count(int boxes, uid_t uid, size_t *ret);

@@ -49,7 +49,7 @@ typedef enum nsb_account_files {
 } nsb_account_files;
 typedef enum nsb_seccomp { NSB_SECCOMP_OFF, NSB_SECCOMP_DEFAULT, NSB_SECCOMP_STRICT } nsb_seccomp;
 typedef enum nsb_user_namespace { NSB_USER_NAMESPACE_NO, NSB_USER_NAMESPACE_KEEP_ID } nsb_user_namespace;
-typedef enum nsb_network { NSB_NETWORK_LOOPBACK, NSB_NETWORK_HOST } nsb_network;
+typedef enum nsb_forwarding { NSB_FORWARDING_CHECK, NSB_FORWARDING_SET } nsb_forwarding;
 
 typedef struct nsb_settings {
 	/* who, life */
@@ -100,8 +100,14 @@ typedef struct nsb_settings {
 	int64_t user_pids_max, user_memory_max, user_cpu_max;
 	bool limits_optional; /* a limit whose controller is missing is left out */
 	/* network */
-	int network;	    /* nsb_network */
-	bool network_named; /* the profile (or what it inherits) names the key itself */
+	char *network;	       /* a word of network.h; the target of "join:" still has its specifiers */
+	bool network_named;    /* the profile (or what it inherits) names the key itself */
+	nsb_list network_pool; /* NETWORK/PREFIX */
+	int64_t network_rate;  /* bits per second in each direction; NSB_INFINITY: no limit */
+	bool nat;
+	int forwarding; /* nsb_forwarding */
+	nsb_list dns;	/* "host", "none", or addresses */
+	nsb_list publish, allow, deny;
 	/* privilege */
 	nsb_list capabilities; /* words of capability-table.h */
 	bool no_new_privs;
@@ -111,6 +117,9 @@ typedef struct nsb_settings {
 	bool nested_namespaces;
 	bool core;
 } nsb_settings;
+
+/* Frees what the list owns and makes it empty. */
+void nsb_list_done(nsb_list *list);
 
 /* Frees what `settings` owns and zeroes it; safe on a zeroed one. */
 void nsb_settings_done(nsb_settings *settings);

@@ -20,6 +20,7 @@
 #include "ctl/command.h"
 #include "ctl/ids.h"
 #include "ctl/lacks.h"
+#include "ctl/name-servers.h"
 #include "ctl/options.h"
 #include "ctl/pam-stacks.h"
 #include "ctl/profile-plan.h"
@@ -104,6 +105,13 @@ static int check_confined(const nsb_section *profile, const nsb_plan *plan)
 	return COMMAND_PROBLEM;
 }
 
+static void warn_lack(void *argument, const char *sentence)
+{
+	const nsb_section *profile = argument;
+
+	warn_at(profile->at, "profile %s: %s", profile->name, sentence);
+}
+
 /* The box of one user, as far as it can be judged without making it. */
 static int check_profile_box(const nsb_section *profile, const nsb_settings *settings, const nsb_session *session)
 {
@@ -121,14 +129,8 @@ static int check_profile_box(const nsb_section *profile, const nsb_settings *set
 	if (r < 0)
 		warn_at(profile->at, "profile %s: a login of %s would be refused: %s", profile->name, session->user,
 			error.words);
+	name_servers_lacking(&plan, warn_lack, (void *)profile);
 	return plan.n_steps > 0 ? check_confined(profile, &plan) : COMMAND_OK;
-}
-
-static void warn_lack(void *argument, const char *sentence)
-{
-	const nsb_section *profile = argument;
-
-	warn_at(profile->at, "profile %s: %s", profile->name, sentence);
 }
 
 /* Nobody to try it on: the tree at least can be looked at, if its name depends on nobody. */
@@ -140,6 +142,24 @@ static void warn_tree(const nsb_section *profile, const nsb_settings *settings)
 	if (settings->root[0] == '/' && settings->layers.n == 0 && strchr(settings->root, '%') == NULL &&
 	    check_root(&plan, NULL, &error) < 0)
 		warn_at(profile->at, "profile %s: logins would be refused: %s", profile->name, error.words);
+}
+
+/* Lines that an administrator would take for in force. */
+static void warn_network(const nsb_section *profile, const nsb_settings *settings)
+{
+	const struct {
+		const char *key;
+		const nsb_list *list;
+	} keys[] = { { "publish", &settings->publish }, { "allow", &settings->allow }, { "deny", &settings->deny } };
+	nsb_network kind = nsb_network_kind(settings->network, NULL);
+
+	if (kind == NSB_NETWORK_VETH || kind == NSB_NETWORK_BRIDGE)
+		return;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i].list->n > 0)
+			warn_at(keys[i].list->origins[0],
+				"%s has no effect in profile %s: with network = %s boxes have no address of their own",
+				keys[i].key, profile->name, settings->network);
 }
 
 static int check_profile(const nsb_config *config, const nsb_section *profile, samples *accounts)
@@ -155,6 +175,7 @@ static int check_profile(const nsb_config *config, const nsb_section *profile, s
 		return COMMAND_OK; /* its heirs are looked at */
 	if (!settings.network_named)
 		warn_at(profile->at, "profile %s does not name network: sessions will have no network", profile->name);
+	warn_network(profile, &settings);
 	warn_names(&settings.users);
 	warn_devices(&settings.dev);
 	session = samples_find(accounts, &settings);

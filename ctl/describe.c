@@ -5,6 +5,7 @@
 
 #include "common/fd-util.h"
 #include "common/namespace-table.h"
+#include "ctl/network.h"
 #include "ctl/tell.h"
 
 json_object *describe_text(const char *words)
@@ -37,6 +38,19 @@ static json_object *namespaces(const nsb_entry *entry)
 	return object;
 }
 
+/* By the plan, which is what tells of modes that leave no record. */
+static json_object *network(const nsb_entry *entry)
+{
+	__attribute__((cleanup(network_facts_done))) network_facts facts = { 0 };
+	NSB_CLOSE int registry = nsb_registry_open(false, NULL);
+	NSB_FREE char *plan = NULL;
+
+	if (registry >= 0)
+		(void)nsb_registry_read_plan(registry, entry->id, &plan);
+	network_facts_read(entry, plan, &facts);
+	return network_describe(&facts);
+}
+
 json_object *describe_box(const box_item *item)
 {
 	json_object *object = json_object_new_object();
@@ -58,6 +72,7 @@ json_object *describe_box(const box_item *item)
 	json_object_object_add(object, "cgroup", describe_text(cgroup));
 	json_object_object_add(object, "hostname", describe_text(entry->hostname));
 	json_object_object_add(object, "namespaces", namespaces(entry));
+	json_object_object_add(object, "network", network(entry));
 	return object;
 }
 

@@ -13,6 +13,7 @@
 #include "common/plan.h"
 #include "common/string-util.h"
 #include "ctl/doctor.h"
+#include "ctl/name-servers.h"
 #include "ctl/profile-plan.h"
 #include "ctl/unprotected.h"
 #include "helper/check.h"
@@ -99,7 +100,7 @@ static const struct {
 	{ "limits_optional", drops_limits, FINDING_NOTE,
 	  "a limit that this host cannot hold is left out without a word", "write limits_optional = no" },
 	{ "network", names_no_network, FINDING_NOTE, "sessions have no network, and no line says so",
-	  "write network = loopback, or network = host" },
+	  "write network = loopback, veth or host" },
 };
 
 static void look_at_rows(void *argument, const nsb_section *profile, const nsb_settings *settings)
@@ -207,6 +208,20 @@ static void look_at_devices(doctor *d)
 
 /* --- what the plan says --- */
 
+typedef struct of_profile {
+	doctor *d;
+	const nsb_section *profile;
+	const char *where;
+} of_profile;
+
+static void find_lack(void *argument, const char *sentence)
+{
+	const of_profile *of = argument;
+
+	doctor_find_new(of->d, FINDING_WARNING, of->where, nsb_format("profile %s: %s", of->profile->name, sentence),
+			"write addresses of name servers into dns, or dns = none");
+}
+
 static void look_at_plan_of(void *argument, const nsb_section *profile, const nsb_settings *settings)
 {
 	__attribute__((cleanup(nsb_plan_done))) nsb_plan plan = { 0 };
@@ -222,6 +237,7 @@ static void look_at_plan_of(void *argument, const nsb_section *profile, const ns
 			doctor_find_new(d, row->severity, where,
 					nsb_format("profile %s: %s", profile->name, plan.unprotected[i]), row->remedy);
 	}
+	name_servers_lacking(&plan, find_lack, &(of_profile){ d, profile, where });
 }
 
 static void look_at_plans(doctor *d)

@@ -18,7 +18,7 @@
 #include "ctl/tell.h"
 
 static const doctor_subject *const subjects[] = { &doctor_kernel, &doctor_pam, &doctor_sshd, &doctor_ways_out,
-						  &doctor_profiles };
+						  &doctor_network, &doctor_profiles };
 
 /* --- what is found --- */
 

@@ -55,7 +55,7 @@ typedef struct doctor_subject {
 	size_t n_checks;
 } doctor_subject;
 
-extern const doctor_subject doctor_kernel, doctor_pam, doctor_sshd, doctor_ways_out, doctor_profiles;
+extern const doctor_subject doctor_kernel, doctor_pam, doctor_sshd, doctor_ways_out, doctor_network, doctor_profiles;
 
 /* One check; what is found in between is its. `name` must live as long as that. */
 void doctor_begin(doctor *d, const char *name);

@@ -18,6 +18,7 @@
 #include "ctl/ask.h"
 #include "ctl/command.h"
 #include "ctl/ids.h"
+#include "ctl/name-servers.h"
 #include "ctl/options.h"
 #include "ctl/tell.h"
 #include "helper/request.h"
@@ -86,11 +87,14 @@ static void print_step(size_t number, const nsb_step *step)
 static void print_plan(const nsb_plan *plan)
 {
 	NSB_FREE char *privileges = nsb_plan_privileges_text(plan);
+	NSB_FREE char *network = nsb_plan_network_text(plan);
 
 	printf("\nplan, in this order (" ASK_SAMPLE_ID " stands for the box's id):\n");
 	for (size_t i = 0; i < plan->n_steps; i++)
 		print_step(i, &plan->steps[i]);
 	printf("\nwhat its processes may do:\n%s", privileges != NULL ? privileges : "?\n");
+	if (network == NULL || network[0] != '\0')
+		printf("\nthe network of its own:\n%s", network != NULL ? network : "?\n");
 	printf("\nenvironment of the session:\n");
 	for (size_t i = 0; i < plan->n_environment; i++) {
 		const char *text = plan->environment[i];
@@ -152,6 +156,7 @@ static int explain_box(const nsb_config *config, const nsb_choice *choice, const
 	}
 	print_plan(&plan);
 	ids_left_out(&plan, print_left_out, NULL);
+	name_servers_lacking(&plan, print_left_out, NULL);
 	return print_answer(q, session, conf);
 }
 

@@ -31,6 +31,7 @@ static void facts_done(show_facts *facts)
 	box_item_done(&facts->item);
 	free(facts->plan);
 	mountinfo_done(&facts->mounts);
+	network_facts_done(&facts->network);
 }
 
 static int facts_read(const char *id, show_facts *ret, nsb_error *error)
@@ -46,6 +47,7 @@ static int facts_read(const char *id, show_facts *ret, nsb_error *error)
 	ret->plan_error = nsb_registry_read_plan(registry, ret->item.entry.id, &ret->plan);
 	ret->mounts_error = mountinfo_read(&ret->item.entry.init, &ret->mounts);
 	usage_read(&ret->item.entry, &ret->usage);
+	network_facts_read(&ret->item.entry, ret->plan, &ret->network);
 	return 0;
 }
 
@@ -269,6 +271,47 @@ static void print_limits(const show_facts *facts)
 		put("  none");
 }
 
+static void print_words(const char *name, const char words[][NSB_RECORD_WORD], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put("  %-13s %s", name, words[i]);
+}
+
+static void print_traffic(const char *name, uint64_t bytes, uint64_t packets)
+{
+	if (bytes == UNKNOWN || packets == UNKNOWN)
+		put("  %-13s -", name);
+	else
+		put("  %-13s %" PRIu64 " bytes, %" PRIu64 " packets", name, bytes, packets);
+}
+
+static void print_network(const network_facts *facts)
+{
+	const nsb_network_record *record = facts->record;
+	char rate[NETWORK_RATE_SIZE] = "no limit";
+
+	put("network");
+	put("  %-13s %s", "mode", facts->mode);
+	if (record == NULL)
+		return;
+	if (record->rate != 0)
+		network_rate_text(record->rate, rate);
+	put("  %-13s %s", "link", record->link);
+	for (size_t i = 0; i < 2 && record->address[i].family != 0; i++) {
+		char address[NSB_ADDRESS_SIZE];
+
+		nsb_address_text(&record->address[i], address);
+		put("  %-13s %s", "address", address);
+	}
+	put("  %-13s %s", "nat", record->nat ? "yes" : "no");
+	put("  %-13s %s", "rate", rate);
+	print_words("allow", record->allow, record->n_allow);
+	print_words("deny", record->deny, record->n_deny);
+	print_words("publish", record->publish, record->n_publish);
+	print_traffic("sent", facts->sent_bytes, facts->sent_packets);
+	print_traffic("received", facts->received_bytes, facts->received_packets);
+}
+
 /* As in fstab(5), with the kernel's own escapes; behind the source what of it is mounted, as findmnt(8) has it. */
 static void print_mounts(const show_facts *facts)
 {
@@ -330,6 +373,7 @@ int command_show(const command *self, int argc, char **argv)
 	print_head(&facts);
 	print_members(&facts.item);
 	print_namespaces(&facts.item.entry);
+	print_network(&facts.network);
 	print_limits(&facts);
 	print_mounts(&facts);
 	print_plan(&facts);

@@ -5,6 +5,7 @@
 
 #include "ctl/boxes.h"
 #include "ctl/mountinfo.h"
+#include "ctl/network.h"
 #include "helper/usage.h"
 
 typedef struct show_facts {
@@ -14,6 +15,7 @@ typedef struct show_facts {
 	mount_list mounts; /* none without PID 1 */
 	int mounts_error;  /* negative errno */
 	nsb_usage usage;
+	network_facts network;
 } show_facts;
 
 /* What the box as a whole is made by, from the plan: "linger". Into `buffer`, "" if the plan does not say it. */

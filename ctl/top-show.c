@@ -39,6 +39,11 @@ static json_object *describe(const top_use *one)
 	json_object_object_add(object, "processes", describe_number(one->usage.processes));
 	json_object_object_add(object, "processes_limit", describe_number(one->limits[TOP_PROCESSES]));
 	json_object_object_add(object, "user_processes_limit", describe_number(one->user_limits[TOP_PROCESSES]));
+	json_object_object_add(object, "sent_bytes", describe_number(one->sent));
+	json_object_object_add(object, "received_bytes", describe_number(one->received));
+	json_object_object_add(object, "sends", describe_number(one->sends));
+	json_object_object_add(object, "receives", describe_number(one->receives));
+	json_object_object_add(object, "rate", describe_number(one->rate));
 	json_object_object_add(object, "process_hits", describe_number(one->usage.process_hits));
 	json_object_object_add(object, "memory_kills", describe_number(one->usage.memory_kills));
 	return object;
@@ -56,7 +61,8 @@ int top_json(const top_reading *r)
 
 /* ---- table ---- */
 
-static const char *const headings[] = { "ID", "USER", "PROFILE", "CPU", "MEMORY", "PROCESSES", "HITS" };
+static const char *const headings[] = { "ID",	     "USER", "PROFILE", "CPU",	   "MEMORY",
+					"PROCESSES", "HITS", "SENDS",	"RECEIVES" };
 #define N_COLUMNS (sizeof(headings) / sizeof(headings[0]))
 
 /* 12.3M */
@@ -95,6 +101,36 @@ static void put_limit(FILE *out, const top_use *one, top_kind which, void (*put)
 	put(out, limit);
 	if (users)
 		fputc('*', out);
+}
+
+/* 12.3Mbit */
+static void put_rate(FILE *out, uint64_t bits)
+{
+	static const char *const units[] = { "bit", "kbit", "Mbit", "Gbit", "Tbit" };
+	double value = (double)bits;
+	size_t unit = 0;
+
+	for (; value >= 999.95 && unit < sizeof(units) / sizeof(units[0]) - 1; unit++)
+		value /= 1000;
+	fprintf(out, "%.*f%s", unit == 0 || value == (double)(uint64_t)value ? 0 : 1, value, units[unit]);
+}
+
+/* Of the network; nothing for a box that has no link. */
+static void fill_rate(char cell[TABLE_CELL], uint64_t bits, uint64_t limit)
+{
+	FILE *out = fmemopen(cell, TABLE_CELL, "w");
+
+	if (out == NULL)
+		return;
+	if (bits != UNKNOWN)
+		put_rate(out, bits);
+	else
+		fputc('-', out);
+	if (limit != UNKNOWN) {
+		fputc('/', out);
+		put_rate(out, limit);
+	}
+	fclose(out);
 }
 
 /* USED, or USED/LIMIT */
@@ -157,6 +193,8 @@ int top_table(const top_reading *r, table *ret)
 		fill_pair(cells[4], one->usage.memory, one, TOP_MEMORY, put_size);
 		fill_pair(cells[5], one->usage.processes, one, TOP_PROCESSES, put_count);
 		fill_hits(cells[6], &one->usage);
+		fill_rate(cells[7], one->sends, one->rate);
+		fill_rate(cells[8], one->receives, one->rate);
 	}
 	return result;
 }

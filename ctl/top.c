@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* nsboxctl top: what the boxes use of their limits. The CPU's share comes from two readings of the time used. */
+/* nsboxctl top: what the boxes use of their limits. The CPU's share and the network's speed come from two readings. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "common/string-util.h"
 #include "ctl/ask.h"
 #include "ctl/command.h"
+#include "ctl/network.h"
 #include "ctl/options.h"
 #include "ctl/screen.h"
 #include "ctl/tell.h"
@@ -56,14 +57,26 @@ static uint64_t limit_of(const nsb_entry *entry, const char *key, const nsb_mach
 	return number;
 }
 
+static void read_network(top_use *one)
+{
+	__attribute__((cleanup(network_facts_done))) network_facts facts = { 0 };
+
+	network_facts_read(one->entry, NULL, &facts);
+	one->sent = facts.sent_bytes;
+	one->received = facts.received_bytes;
+	if (facts.record != NULL && facts.record->rate != 0)
+		one->rate = facts.record->rate;
+}
+
 static void read_use(const nsb_entry *entry, const nsb_machine *machine, top_use *ret)
 {
-	*ret = (top_use){ .entry = entry, .cpu = UNKNOWN_CPU };
+	*ret = (top_use){ .entry = entry, .cpu = UNKNOWN_CPU, .sends = UNKNOWN, .receives = UNKNOWN, .rate = UNKNOWN };
 	for (int i = 0; i < TOP_KINDS; i++) {
 		ret->limits[i] = limit_of(entry, keys[i][0], machine);
 		ret->user_limits[i] = limit_of(entry, keys[i][1], machine);
 	}
 	usage_read(entry, &ret->usage);
+	read_network(ret);
 	ret->when = now();
 }
 
@@ -78,18 +91,35 @@ static bool is_live(const nsb_entry *entry)
 	return false;
 }
 
-/* CPU time of the same box since the reading before. */
-static void set_cpu(top_use *one, const top_reading *before)
+/* How much in a microsecond; negative: not known. */
+static double speed(uint64_t before, uint64_t after, int64_t time)
+{
+	return before != UNKNOWN && after != UNKNOWN && after >= before && time > 0
+		       ? (double)(after - before) / (double)time
+		       : -1;
+}
+
+static uint64_t bits_per_second(uint64_t before, uint64_t after, int64_t time)
+{
+	double bytes = speed(before, after, time);
+
+	return bytes < 0 ? UNKNOWN : (uint64_t)(bytes * 8 * 1000000);
+}
+
+/* What the same box has used since the reading before. */
+static void set_speeds(top_use *one, const top_reading *before)
 {
 	for (size_t i = 0; i < before->n; i++) {
 		const top_use *other = &before->uses[i];
+		int64_t time = one->when - other->when;
+		double cpu;
 
 		if (strcmp(other->entry->id, one->entry->id) != 0)
 			continue;
-		if (one->usage.cpu != UNKNOWN && other->usage.cpu != UNKNOWN && one->usage.cpu >= other->usage.cpu &&
-		    one->when > other->when)
-			one->cpu =
-				100.0 * (double)(one->usage.cpu - other->usage.cpu) / (double)(one->when - other->when);
+		cpu = speed(other->usage.cpu, one->usage.cpu, time);
+		one->cpu = cpu < 0 ? UNKNOWN_CPU : 100 * cpu;
+		one->sends = bits_per_second(other->sent, one->sent, time);
+		one->receives = bits_per_second(other->received, one->received, time);
 		return;
 	}
 }
@@ -105,7 +135,7 @@ static int larger_first(const void *a, const void *b)
 	return strcmp(one->entry->id, other->entry->id);
 }
 
-/* Reads all; `before` (may be empty) is what the shares of the CPU are counted from. */
+/* Reads all; `before` (may be empty) is what shares of the CPU and speeds are counted from. */
 static int reading_take(const top_reading *before, bool quiet, top_reading *ret, nsb_error *error)
 {
 	nsb_machine machine;
@@ -125,7 +155,7 @@ static int reading_take(const top_reading *before, bool quiet, top_reading *ret,
 		if (!is_live(entry))
 			continue;
 		read_use(entry, &machine, &ret->uses[ret->n]);
-		set_cpu(&ret->uses[ret->n++], before);
+		set_speeds(&ret->uses[ret->n++], before);
 	}
 	qsort(ret->uses, ret->n, sizeof(*ret->uses), larger_first);
 	return 0;

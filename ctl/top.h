@@ -22,6 +22,9 @@ typedef struct top_use {
 	int64_t when;					    /* CLOCK_MONOTONIC microseconds */
 	double cpu;					    /* percent of one processor */
 	uint64_t limits[TOP_KINDS], user_limits[TOP_KINDS]; /* in the units of limit-table.h; UNKNOWN: none */
+	uint64_t sent, received;			    /* bytes, since the box was made; UNKNOWN: no link */
+	uint64_t sends, receives;			    /* bits per second, since the reading before */
+	uint64_t rate;					    /* the limit of both; UNKNOWN: none */
 } top_use;
 
 /* One reading of all boxes. */

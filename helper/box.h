@@ -55,6 +55,7 @@ typedef struct nsb_box {
 	bool lived_in;		 /* somebody has been in the box already: nothing of its root's is trusted */
 	int userns, hole;	 /* maps: the box's user namespace; all ids but those of boxes */
 	int owned[USERNS_OWNED]; /* UTS, IPC, network: of the box's user namespace */
+	int entered;		 /* the network namespace that the box enters (network-enter.c); -1 */
 	/* found by check */
 	nsb_cgroup_layout layout;
 	int init_program, monitor_program; /* O_PATH */
@@ -77,6 +78,7 @@ typedef struct nsb_box {
 	char *scope_before, *slice_before;
 	int upper; /* directory that keeps what is written; its lock is held as long as the monitor lives */
 	int upper_lock;
+	bool network_left; /* it could not be taken away: the entry stays for whoever sweeps */
 	int filter;	 /* seccomp program for the application; -1: none */
 	bool upper_made; /* by this login: an undo takes it away, if it has the lock as well */
 	bool upper_locked;

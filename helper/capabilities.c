@@ -24,7 +24,7 @@ static const struct {
 	{ CAP_DAC_OVERRIDE, "dac_override", "the user's directories" },
 	{ CAP_FOWNER, "fowner", "modes of files made for the user" },
 	{ CAP_MKNOD, "mknod", "/dev/null and its kin" },
-	{ CAP_NET_ADMIN, "net_admin", "lo" },
+	{ CAP_NET_ADMIN, "net_admin", "lo; links and rules of a network of its own" },
 };
 
 int capabilities_check(nsb_error *error)

@@ -55,11 +55,12 @@ static int check_source(nsb_box *box, const char *database, const char *source)
 				&box->error, EHOSTUNREACH,
 				"nsswitch.conf names \"%s\" for %s, but profile %s hides %s: add bind_ro = %s", source,
 				database, box->choice.profile->name, sources[i].path, sources[i].path);
-		if (!daemon && sources[i].network && (box->plan.namespaces & CLONE_NEWNET))
+		if (!daemon && sources[i].network &&
+		    nsb_network_kind(box->settings.network, NULL) == NSB_NETWORK_LOOPBACK)
 			return nsb_error_set(
 				&box->error, EHOSTUNREACH,
 				"nsswitch.conf names \"%s\" for %s, which asks the network, but profile %s "
-				"has none: set network = host or run a caching daemon",
+				"has none: write network = veth (or host), or run a caching daemon",
 				source, database, box->choice.profile->name);
 	}
 	return 0;

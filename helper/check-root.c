@@ -130,8 +130,8 @@ bool check_covered_before(const nsb_plan *plan, size_t i)
 	return false;
 }
 
-/* The places of the account files: a row of the view is bound there, and only this tree can have it. */
-static int check_account_files(const nsb_plan *plan, int root, nsb_error *error)
+/* The places of files in /etc (accounts, resolv.conf): a row of the view is bound there, and only this tree can have it. */
+static int check_files(const nsb_plan *plan, int root, nsb_error *error)
 {
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		const nsb_step *step = &plan->steps[i];
@@ -142,7 +142,8 @@ static int check_account_files(const nsb_plan *plan, int root, nsb_error *error)
 		if (step->op != NSB_OP_BIND || step->origin.file != NULL || !nsb_path_below(step->dst, "/etc") ||
 		    check_covered_before(plan, i))
 			continue;
-		fd = nsb_path_open(root, step->dst, 0, NULL, NULL, &why);
+		fd = nsb_path_open(root, step->dst, step->flags & NSB_STEP_OVER_LINK ? NSB_PATH_END_LINK : 0, NULL,
+				   NULL, &why);
 		if (fd == -ENOENT && !(step->flags & NSB_STEP_OPTIONAL))
 			return nsb_error_set(error, ENOENT, "root %s has no %s, which %s needs: touch %s%s", plan->root,
 					     step->dst, step->why, plan->root, step->dst);
@@ -202,7 +203,7 @@ int check_tree(const nsb_plan *plan, int tree, const char *shell, nsb_error *err
 	if (r == 0)
 		r = check_mount_points(plan, tree, error);
 	if (r == 0)
-		r = check_account_files(plan, tree, error);
+		r = check_files(plan, tree, error);
 	if (r == 0 && shell != NULL)
 		r = check_shell(tree, plan->root, shell, error);
 	return r;

@@ -24,6 +24,7 @@
 #include "helper/device-match.h"
 #include "helper/filter.h"
 #include "helper/idmap.h"
+#include "helper/network.h"
 #include "helper/share.h"
 #include "helper/steps.h"
 #include "helper/tree.h"
@@ -262,6 +263,8 @@ int check_box(nsb_box *box)
 	if (r == 0)
 		r = upper_check(box);
 	if (r == 0)
+		r = network_check(box);
+	if (r == 0)
 		r = open_tree(box);
 	if (r == 0 && box->tree >= 0)
 		r = check_tree(&box->plan, box->tree, box->session.shell, &box->error);
@@ -275,6 +278,10 @@ int check_box(nsb_box *box)
 		r = check_devices(box);
 	if (r == 0)
 		r = check_terminal(box);
+	if (r == 0)
+		r = resolver_check(box);
+	if (r == 0)
+		r = network_enter_check(box);
 	if (r == 0)
 		r = account_files_check(box);
 	if (r == 0)

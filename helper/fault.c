@@ -33,6 +33,18 @@ int fault_at_step(size_t number)
 	return wanted == number ? -EIO : 0;
 }
 
+int fault_at_request(void)
+{
+	static size_t number;
+	char text[64];
+	size_t wanted, this = number++;
+
+	if (nsb_read_text_at(directory(), "nsbox-fault", text, sizeof(text)) < 0 ||
+	    sscanf(text, "request %zu", &wanted) != 1)
+		return 0;
+	return wanted == this ? -EIO : 0;
+}
+
 static void pause_at(nsb_stage stage)
 {
 	char text[64], wanted[32];

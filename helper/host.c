@@ -17,6 +17,7 @@
 #include "common/namespace-table.h"
 #include "helper/answer.h"
 #include "helper/idmap.h"
+#include "helper/network.h"
 #include "helper/share.h"
 #include "helper/steps.h"
 #include "helper/utmp-record.h"
@@ -128,6 +129,7 @@ int host_register(nsb_box *box, const nsb_step *step)
 {
 	NSB_FREE char *plan = nsb_plan_text(&box->plan);
 	NSB_CLOSE int ranges = -1;
+	NSB_CLOSE int addresses = -1;
 	int r = 0;
 
 	(void)step;
@@ -138,9 +140,13 @@ int host_register(nsb_box *box, const nsb_step *step)
 	r = host_cgroup_paths(box);
 	if (r == 0 && idmap_wanted(box))
 		r = subids_choose(box, &ranges);
+	if (r == 0)
+		r = network_choose(box, &addresses);
 	if (r < 0)
 		return r;
 	r = nsb_registry_create(box->boxes, &box->entry, &box->lock, &box->error);
+	if (r == 0 && box->plan.network != NULL)
+		r = nsb_registry_write_network(box->boxes, box->plan.network, &box->error);
 	return r < 0 ? r : nsb_registry_write_plan(box->boxes, box->entry.id, plan, &box->error);
 }
 
@@ -149,6 +155,12 @@ void host_unregister(nsb_box *box, const nsb_step *step)
 	(void)step;
 	if (box->lock < 0)
 		return;
+	if (box->network_left) {
+		box->lock = nsb_close(box->lock);
+		return;
+	}
+	/* also of a step that failed before the network's: the addresses are free again */
+	network_remove(box->boxes, box->entry.id, &box->error);
 	nsb_registry_remove(box->boxes, box->entry.id);
 	box->lock = nsb_close(box->lock);
 }

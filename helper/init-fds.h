@@ -9,7 +9,7 @@ enum {
 };
 #define NSB_INIT_RUNNING 'R'
 
-/* nsbox-monitor ID RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...] [MOUNTS]
+/* nsbox-monitor ID RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...] [MOUNTS] [RULES]
  * nsbox-helper end ID LIFE INIT
  * RUNTIME_MS 0: as long as it takes. LINGER_MS: how long the box outlives its last member, -1: for good. EVENT is a counter of a limit (cgroup file): WORD:FILE, which poll(2) watches,
  * or WORD:FILE:look, which must be looked at from time to time. PATH (absolute) is one of the host that may be replaced by

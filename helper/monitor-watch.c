@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
+#include "helper/monitor-rules.h"
 
 void monitor_run_helper(const char *subcommand, const char *id, const char *argument)
 {
@@ -99,7 +100,8 @@ static void look_at(event *e, const char *id)
 typedef struct path {
 	const char *name;
 	dev_t dev;
-	ino_t ino; /* 0: it was not there */
+	ino_t ino;	 /* 0: it was not there */
+	int64_t written; /* when, in ns; -1: does not count */
 } path;
 
 static path paths[NSB_WATCH_PATHS];
@@ -114,21 +116,25 @@ static int looks;      /* at the paths that are still due after such a change */
 static bool is_replaced(path *w)
 {
 	struct stat st;
+	int64_t written;
 	bool replaced;
 
-	if (stat(w->name, &st) < 0)
+	/* a link to nowhere is something else as well */
+	if (stat(w->name, &st) < 0 && lstat(w->name, &st) < 0)
 		return false;
-	replaced = st.st_dev != w->dev || st.st_ino != w->ino;
+	written = w->written >= 0 ? st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec : -1;
+	replaced = st.st_dev != w->dev || st.st_ino != w->ino || written != w->written;
 	w->dev = st.st_dev;
 	w->ino = st.st_ino;
+	w->written = written;
 	return replaced;
 }
 
-static void add_path(const char *name)
+static void add_path(const char *name, bool content)
 {
 	if (n_paths == NSB_WATCH_PATHS)
 		return;
-	paths[n_paths] = (path){ .name = name };
+	paths[n_paths] = (path){ .name = name, .written = content ? 0 : -1 };
 	(void)is_replaced(&paths[n_paths++]);
 }
 
@@ -160,21 +166,52 @@ static void look_at_paths(const char *id, bool now)
 		monitor_run_helper("renew", id, NULL);
 }
 
+/* ---- rules that somebody may remove ---- */
+
+static bool rules;
+static uint64_t rules_known; /* 0: none was there */
+static int64_t rules_when;
+static int rules_due; /* renewals */
+
+static void look_at_rules(const char *id)
+{
+	uint64_t now;
+
+	if (!rules || nsb_now() - rules_when < PATHS_LOOK)
+		return;
+	rules_when = nsb_now();
+	now = rules_table();
+	/* twice, because nobody tells whether the first one went well; it changes nothing where all is in place */
+	if (now == 0 || now != rules_known)
+		rules_due = 2;
+	rules_known = now;
+	if (rules_due > 0) {
+		rules_due--;
+		monitor_run_helper("renew", id, NULL);
+	}
+}
+
 /* ---- all ---- */
 
 void watch_add(char *argument)
 {
 	if (argument[0] == '/')
-		add_path(argument);
+		add_path(argument, false);
+	else if (strncmp(argument, NSB_WATCH_CONTENT ":", sizeof(NSB_WATCH_CONTENT)) == 0)
+		add_path(argument + sizeof(NSB_WATCH_CONTENT), true);
 	else if (strncmp(argument, NSB_WATCH_MOUNTS ":", sizeof(NSB_WATCH_MOUNTS)) == 0)
 		add_mounts(argument + sizeof(NSB_WATCH_MOUNTS));
+	else if (strcmp(argument, NSB_WATCH_RULES) == 0)
+		rules = true;
 	else
 		add_event(argument);
 }
 
 void watch_begin(void)
 {
-	paths_when = nsb_now();
+	paths_when = rules_when = nsb_now();
+	if (rules)
+		rules_known = rules_table();
 	for (int i = 0; i < n_events; i++)
 		events[i].count = read_count(&events[i]);
 }
@@ -191,6 +228,8 @@ int64_t watch_left(void)
 {
 	int64_t left = n_paths > 0 ? paths_when + PATHS_LOOK - nsb_now() : INT64_MAX;
 
+	if (rules && left > rules_when + PATHS_LOOK - nsb_now())
+		left = rules_when + PATHS_LOOK - nsb_now();
 	if (looks > 0)
 		left = LOOKS_NEXT;
 	for (int i = 0; i < n_events; i++)
@@ -205,4 +244,5 @@ void watch_look(const char *id, const struct pollfd *wanted)
 		if (wanted[i].revents != 0 || events[i].look)
 			look_at(&events[i], id);
 	look_at_paths(id, wanted[NSB_WATCH_EVENTS].revents != 0);
+	look_at_rules(id);
 }

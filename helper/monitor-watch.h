@@ -9,11 +9,14 @@
 
 #define NSB_WATCH_EVENTS 4			/* counters at most */
 #define NSB_WATCH_FILES	 (NSB_WATCH_EVENTS + 1) /* and the mounts of the box */
-#define NSB_WATCH_PATHS	 20 /* as many as any plan has; the monitor's data is to fit into one page (test_memory) */
+#define NSB_WATCH_PATHS	 22 /* as many as any plan has; the monitor's data is to fit into one page (test_memory) */
 #define NSB_WATCH_MOUNTS "mounts" /* the word of the argument "mounts:FILE", an open /proc/PID/mountinfo */
+#define NSB_WATCH_CONTENT "content" /* the word of "content:PATH", a file that may be written to in its place */
 #define NSB_WATCH_ANY	 ":any"	  /* behind that: any change may concern what the box has, not only the paths */
 
-/* One of the arguments EVENT, MOUNTS and PATH (init-fds.h), which must stay. What is too much is left out. */
+#define NSB_WATCH_RULES	 "rules"  /* the argument of a box whose packets have rules */
+
+/* One of the arguments EVENT, MOUNTS, RULES and PATH (init-fds.h), which must stay. What is too much is left out. */
 void watch_add(char *argument);
 
 /* When all are added: what changes from now on counts. */

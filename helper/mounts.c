@@ -154,7 +154,8 @@ static int cover_parent(nsb_box *box, const nsb_step *step, int parent)
 
 int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file)
 {
-	unsigned flags = step->flags & NSB_STEP_NO_SYMLINKS ? NSB_PATH_NO_SYMLINKS : 0;
+	unsigned flags = (step->flags & NSB_STEP_NO_SYMLINKS ? NSB_PATH_NO_SYMLINKS : 0) |
+			 (step->flags & NSB_STEP_OVER_LINK ? NSB_PATH_END_LINK : 0);
 	NSB_CLOSE int parent = -1;
 	char rest[PATH_MAX];
 	int fd = idmap_path(box, step->dst, flags, &parent, rest, &box->error);

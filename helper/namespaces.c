@@ -65,8 +65,8 @@ int namespaces_spawn(nsb_box *box, const nsb_step *step)
 	/* The cgroup namespace comes later: its root is the group one is in when making it, and the builder is not in
 	 * the box's group yet. */
 	/* Those of the box's user namespace are there already (userns.c). */
-	uint64_t others =
-		CLONE_NEWCGROUP | (idmap_wanted(box) ? CLONE_NEWUSER | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET : 0);
+	uint64_t others = CLONE_NEWCGROUP | (network_enters(&box->plan) ? CLONE_NEWNET : 0) |
+			  (idmap_wanted(box) ? CLONE_NEWUSER | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET : 0);
 	struct clone_args args = { .flags = CLONE_PIDFD | (box->plan.namespaces & ~others),
 				   .pidfd = (uintptr_t)&box->init,
 				   .exit_signal = SIGCHLD };

@@ -65,7 +65,7 @@
 
 #define SOCKET		3
 #define SWEEP_LIMIT	16		      /* old entries looked at in one login */
-#define WATCHED_MAX	(NSB_WATCH_PATHS + 1) /* and the mounts */
+#define WATCHED_MAX	(NSB_WATCH_PATHS + 2) /* and the mounts, and the rules */
 #define INSIDE_PATIENCE 2000		      /* ms for a login's own files in a box that is there */
 
 static char *const no_environment[] = { NULL };
@@ -292,7 +292,9 @@ static int become_monitor(nsb_box *box)
 	for (size_t i = 0; i < n_events; i++)
 		arguments[n++] = events[i];
 	if (r == 0 && box->init >= 0)
-		n += renew_arguments(box, arguments + n, WATCHED_MAX);
+		n += renew_arguments(box, arguments + n, WATCHED_MAX - 1);
+	if (r == 0 && box->init >= 0 && box->plan.network != NULL)
+		arguments[n++] = (char *)NSB_WATCH_RULES;
 	arguments[n] = NULL;
 	if (r == 0) {
 		syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
@@ -390,6 +392,7 @@ static int serve(void)
 			       .host_root = -1,
 			       .userns = -1,
 			       .hole = -1,
+			       .entered = -1,
 			       .owned = { -1, -1, -1 },
 			       .root = -1 };
 	int r = decide(&box);

@@ -3,7 +3,7 @@
  * The resident program on the host, one for each box: what the helper becomes when the application has joined, so that
  * pid, registry lock and life pipe stay the same.
  *
- *   nsbox-monitor ID RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...] [MOUNTS]	(see init-fds.h)
+ *   nsbox-monitor ID RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...] [MOUNTS] [RULES]	(see init-fds.h)
  *   nsbox-monitor guard ID
  *   nsbox-monitor hold
  *
@@ -18,6 +18,7 @@
  * Meanwhile it watches the counters of the limits. One that grew is told to the session by `nsbox-helper notice`, at
  * most once a minute. And it looks whether the host has put something new in the place of what is bound into the box
  * (PATH): `nsbox-helper renew` binds it again. Of a box that hides accounts the mounts (MOUNTS) tell when one is gone.
+ * And whether the table of its rules is still the same (RULES): `nsbox-helper renew` puts in what somebody has removed.
  *
  * The guard is started before the first thing is made on the host. It knows by the end of the life pipe that helper or
  * monitor is gone without having cleaned, and does it then: without it nobody would be left when application and

@@ -22,7 +22,9 @@
 #include "helper/inside.h"
 #include "helper/monitor-watch.h"
 #include "helper/mounts.h"
+#include "helper/network.h"
 #include "helper/renew-masks.h"
+#include "helper/renew-resolver.h"
 
 #define SOURCES_MAX 32
 #define PATIENCE    5000 /* ms */
@@ -61,6 +63,10 @@ static size_t add_paths(const nsb_box *box, bool masks, char **arguments, size_t
 
 		if (!(step->flags & NSB_STEP_RENEW) || mask != masks || tree == NULL)
 			continue;
+		if (step->op == NSB_OP_RESOLVER) {
+			n += renew_resolver_watched(step, arguments + n, max - n);
+			continue;
+		}
 		arguments[n] = nsb_format("%s%s", tree, mask ? step->dst : nsb_plan_watched(step));
 		n += arguments[n] != NULL;
 	}
@@ -261,7 +267,7 @@ static int renew(nsb_box *box, source *s)
 
 static int renew_all(nsb_box *box)
 {
-	int r = 0;
+	int r = renew_resolver(box);
 
 	for (size_t i = 0; i < n_sources; i++) {
 		int one = renew(box, &sources[i]);
@@ -309,11 +315,16 @@ int renew_box(const char *id)
 		r = nsb_registry_read_plan(boxes, id, &plan) < 0 ? -ENOENT : 0;
 	if (r == -ENOENT || r == -ESRCH)
 		return 0; /* it ends */
+	if (r >= 0 && network_renew(boxes, id, &box.error) < 0)
+		syslog(LOG_WARNING, "box %s: its rules cannot be put in again: %s", id, box.error.words);
+	box.error = (nsb_error){ 0 };
 	box.init_pid = box.entry.init.pid;
 	box.subid_base = box.entry.subids;
 	box.kept.uid = box.entry.uid;
 	if (r >= 0)
 		r = find_sources(&box, plan);
+	if (r >= 0)
+		r = renew_resolver_find(&box, plan);
 	if (r >= 0)
 		r = renew_masks_find(plan);
 	if (r >= 0)

@@ -232,8 +232,7 @@ static int try_entry(nsb_box *box, int boxes, const char *id, bool join, char ch
 	return r <= 0 || !join ? r : join_one(box, entry, &plan);
 }
 
-/* When the entry was made: its lock file is never written. */
-static struct timespec made_at(int boxes, const char *id)
+struct timespec share_made_at(int boxes, const char *id)
 {
 	char path[NSB_ID_LENGTH + sizeof("/lock")];
 	struct stat st;
@@ -271,7 +270,7 @@ static int search(nsb_box *box, int boxes, bool join)
 		r = list == NULL ? -ENOMEM : 0;
 	}
 	for (size_t i = 0; r == 0 && i < n; i++)
-		list[i] = (candidate){ .made = made_at(boxes, ids[i]), .id = ids[i] };
+		list[i] = (candidate){ .made = share_made_at(boxes, ids[i]), .id = ids[i] };
 	if (r == 0)
 		qsort(list, n, sizeof(*list), newest_first);
 	for (size_t i = 0; r == 0 && i < n; i++)

@@ -11,6 +11,7 @@
 #define NSB_HELPER_SHARE_H
 
 #include <sys/un.h>
+#include <time.h>
 
 #include "helper/box.h"
 
@@ -23,6 +24,9 @@ int share_check(nsb_box *box);
 
 /* Whether there is a box that this login would join, as far as the registry tells. */
 bool share_joinable(nsb_box *box);
+
+/* When an entry was made: its lock file is never written. All zero if it is gone. */
+struct timespec share_made_at(int boxes, const char *id);
 
 /* With the user's lock held: looks for a box to join. If there is one: box->joining, and entry, plan, monitor, init and
  * the files of its control groups are that box's. 0 also if there is none; errors as above. */

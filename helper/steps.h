@@ -45,11 +45,20 @@ int namespaces_hostname(nsb_box *box, const nsb_step *step);
 int namespaces_domainname(nsb_box *box, const nsb_step *step);
 int namespaces_loopback(nsb_box *box, const nsb_step *step);
 
+/* network.c */
+int network_step(nsb_box *box, const nsb_step *step);
+void network_undo(nsb_box *box, const nsb_step *step);
+
 /* userns.c */
 int userns_step(nsb_box *box, const nsb_step *step);
 void userns_undo(nsb_box *box, const nsb_step *step);
 int userns_enter_owned(nsb_box *box, const nsb_step *step);
 int userns_become(nsb_box *box, const nsb_step *step);
+
+/* network-enter.c */
+bool network_enters(const nsb_plan *plan);	 /* no step: whether the plan has the one below */
+int network_enter_check(nsb_box *box);		 /* no step: finds and holds it; 0 as well where there is none to enter */
+int network_enter(nsb_box *box, const nsb_step *step);
 
 /* mounts.c */
 int mounts_detach(nsb_box *box, const nsb_step *step);
@@ -88,6 +97,11 @@ int files_create(nsb_box *box, const nsb_step *step, mode_t mode, uid_t uid, gid
 int account_files_check(nsb_box *box); /* no step: whether what these read can be read, before anything is done */
 int account_files_lines(nsb_box *box, const nsb_step *step);
 int account_files_names(nsb_box *box, const nsb_step *step);
+
+/* resolver.c */
+int resolver_check(nsb_box *box); /* no step: whether there is a place for it */
+int resolver_make(nsb_box *box, const nsb_step *step);
+
 /* home.c */
 int home_tmpfs(nsb_box *box, const nsb_step *step);
 int home_overlay(nsb_box *box, const nsb_step *step);

@@ -4,11 +4,9 @@
  * is made, and goes when all is cleaned, whoever cleans. One lock for all users is held from the look to the entry.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/config-checks.h"
 #include "common/fd-util.h"
@@ -16,7 +14,6 @@
 #include "helper/share.h"
 #include "helper/subid-ranges.h"
 
-#define LOOK	     2	  /* ms between two tries for the lock */
 #define ENDING	     1000 /* ms that a box needs to end, beside stop_timeout */
 #define PATIENCE_MAX 4000 /* ms: well before the helper's deadline */
 #define NEXT_LOOK    50	  /* ms */
@@ -147,29 +144,13 @@ int subids_check(nsb_box *box)
 	return wait_for_range(box, boxes);
 }
 
-static int lock_ranges(nsb_box *box)
-{
-	NSB_CLOSE int fd = openat(box->boxes, "../users", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	/* behind the bytes of the users (registry-members.c) */
-	struct flock place = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)1 << 32, .l_len = 1 };
-
-	while (fd >= 0 && fcntl(fd, F_OFD_SETLK, &place) < 0) {
-		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-			return -errno;
-		if (nsb_now() >= box->deadline)
-			return -ETIMEDOUT;
-		nanosleep(&(struct timespec){ .tv_nsec = LOOK * 1000 * 1000 }, NULL);
-	}
-	return fd < 0 ? -errno : nsb_steal_fd(&fd);
-}
-
 int subids_choose(nsb_box *box, int *ret_lock)
 {
-	NSB_CLOSE int lock = lock_ranges(box);
-	int r;
+	NSB_CLOSE int lock = -1;
+	int r = nsb_registry_lock_pool(box->boxes, NSB_POOL_SUBIDS, box->deadline, &lock);
 
-	if (lock < 0)
-		return nsb_error_set(&box->error, lock, "cannot lock " NSB_RUNDIR "/users: %s", strerror(-lock));
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "cannot lock " NSB_RUNDIR "/users: %s", strerror(-r));
 	r = choose(box, box->boxes, &box->subid_base);
 	if (r < 0)
 		return r;

@@ -23,6 +23,7 @@
 #include "helper/cgroup.h"
 #include "helper/freeze.h"
 #include "helper/init-fds.h"
+#include "helper/network.h"
 #include "helper/usage.h"
 #include "helper/utmp-record.h"
 
@@ -139,13 +140,15 @@ int teardown_box(int boxes, const char *id, int init, bool ask, int patience, ns
 	nsb_entry entry;
 	NSB_CLOSE int found = -1;
 	bool gone;
-	int r = nsb_registry_read(boxes, id, &entry);
+	int network, r = nsb_registry_read(boxes, id, &entry);
 
 	/* Of another version: its own programs clean it. Of none that can be read: nothing is known to clean. */
 	if (r == -EPROTO)
 		return nsb_error_set(error, r, "the registry entry %s is of another version of nsbox", id);
-	if (r == -ENOENT || r == -EBADMSG)
-		return nsb_registry_remove(boxes, id);
+	if (r == -ENOENT || r == -EBADMSG) {
+		r = network_remove(boxes, id, error);
+		return r < 0 ? r : nsb_registry_remove(boxes, id);
+	}
 	if (r < 0)
 		return nsb_error_set(error, r, "cannot read the registry entry %s: %s", id, strerror(-r));
 	if (init < 0 && entry.init.pid > 0)
@@ -155,6 +158,8 @@ int teardown_box(int boxes, const char *id, int init, bool ask, int patience, ns
 	if (ask)
 		ask_init(&entry, init);
 	gone = end_init(init, patience);
+	/* also of a box that does not die, or whose namespace somebody holds */
+	network = network_remove(boxes, id, error);
 	usage_read(&entry, &usage);
 	complete(&usage, &earlier);
 	end_members(boxes, &entry, patience > 0 ? UTMP_PATIENCE_ALONE : UTMP_PATIENCE);
@@ -166,6 +171,8 @@ int teardown_box(int boxes, const char *id, int init, bool ask, int patience, ns
 		nsb_registry_write(boxes, &entry, NULL);
 		return -EBUSY;
 	}
+	if (network < 0)
+		return network; /* the next run of the helper tries again */
 	tell_end(&entry, &usage);
 	return nsb_registry_remove(boxes, id);
 }

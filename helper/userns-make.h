@@ -7,7 +7,8 @@
 
 #include "common/error.h"
 
-#define USERNS_OWNED 3
+#define USERNS_OWNED	   3
+#define USERNS_OWNED_NETWORK 2 /* its index */
 
 /* The types that a box's user namespace may own: UTS, IPC, network. */
 typedef struct userns_owned_kind {

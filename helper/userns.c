@@ -67,7 +67,8 @@ void userns_close(nsb_box *box)
 int userns_step(nsb_box *box, const nsb_step *step)
 {
 	(void)step;
-	return userns_make(box, box->plan.namespaces & (CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET));
+	return userns_make(box, box->plan.namespaces & (CLONE_NEWUTS | CLONE_NEWIPC |
+							(network_enters(&box->plan) ? 0 : CLONE_NEWNET)));
 }
 
 void userns_undo(nsb_box *box, const nsb_step *step)

@@ -153,7 +153,7 @@ static void parse_facts(char *text, facts *f)
 
 static void print_plan(FILE *out, const nsb_plan *plan)
 {
-	char *privileges;
+	char *privileges, *network;
 
 	fputs("namespaces", out);
 	for (size_t i = 0; i < nsb_n_namespaces; i++)
@@ -186,6 +186,10 @@ static void print_plan(FILE *out, const nsb_plan *plan)
 	assert_non_null(privileges);
 	fputs(privileges, out);
 	free(privileges);
+	network = nsb_plan_network_text(plan);
+	assert_non_null(network);
+	fputs(network, out);
+	free(network);
 	for (size_t i = 0; i < plan->n_unprotected; i++)
 		fprintf(out, "unprotected: %s\n", plan->unprotected[i]);
 }

@@ -303,8 +303,8 @@ static void values_of_others(void **state)
 		{ P "sys = rw", "x:3: sys: \"rw\" is not one of ro, none" },
 		{ P "proc_subset = none", "x:3: proc_subset: \"none\" is not one of all, pid" },
 		{ P "private_tmp = yes", "x:3: private_tmp: \"yes\" is not one of session, no" },
-		{ P "network = veth", "x:3: network: \"veth\" is not one of loopback, host" },
-		{ P "network = Host", "x:3: network: \"Host\" is not one of loopback, host" },
+		{ P "network = vets", "x:3: network: \"vets\" is not one of loopback, host, veth, bridge:NAME, netns:NAME, join:USER" },
+		{ P "network = Host", "x:3: network: \"Host\" is not one of loopback, host, veth, bridge:NAME, netns:NAME, join:USER" },
 		{ P "share = group", "x:3: share: \"group\" is not one of session, user" },
 		{ P "on_change = maybe", "x:3: on_change: \"maybe\" is not one of separate, refuse" },
 		{ P "linger = for ever",
@@ -659,7 +659,7 @@ static void check_builtin(const nsb_settings *s)
 	assert_true(s->user_memory_max == NSB_INFINITY);
 	assert_true(s->user_cpu_max == NSB_INFINITY);
 	assert_false(s->limits_optional);
-	assert_int_equal(s->network, NSB_NETWORK_LOOPBACK);
+	assert_string_equal(s->network, "loopback");
 	assert_false(s->network_named);
 }
 
@@ -698,7 +698,7 @@ static void precedence(void **state)
 	assert_int_equal(s.pids_max, 3);
 	assert_string_equal(s.hostname, "parent");
 	assert_string_equal(s.root, "/srv/root");
-	assert_int_equal(s.network, NSB_NETWORK_HOST);
+	assert_string_equal(s.network, "host");
 	assert_true(s.network_named);
 	assert_int_equal(s.on_error, NSB_ON_ERROR_ALLOW);
 	assert_int_equal(s.stop_timeout, 7000);

@@ -1253,6 +1253,50 @@ static void plans(void **state)
 	close(lock);
 }
 
+/* The record of a network is replaced as a whole, read as it was written, and goes with the entry. */
+static void networks(void **state)
+{
+	static nsb_network_record record, got;
+	nsb_error error = { 0 };
+	int lock, fd;
+
+	(void)state;
+	record = (nsb_network_record){ .kind = NSB_NETWORK_VETH,
+				       .link = "nsb-k3j5h7g9fx",
+				       .host_mac = { 2, 0, 0, 0, 0, 1 },
+				       .box_mac = { 2, 0, 0, 0, 0, 2 },
+				       .allow = { "host:53" },
+				       .n_allow = 1 };
+	memcpy(record.id, entry.id, sizeof(record.id));
+	assert_true(nsb_address_parse("10.213.0.5", &record.address[0]));
+	/* no entry, then none in it */
+	assert_int_equal(nsb_registry_write_network(boxes, &record, &error), -ENOENT);
+	assert_non_null(strstr(error.words, entry.id));
+	assert_int_equal(nsb_registry_create(boxes, &entry, &lock, NULL), 0);
+	assert_int_equal(nsb_registry_read_network(boxes, entry.id, &got), -ENOENT);
+	assert_int_equal(nsb_registry_remove_network(boxes, entry.id), 0);
+	for (record.rate = 0; record.rate < 2; record.rate++) {
+		assert_int_equal(nsb_registry_write_network(boxes, &record, NULL), 0);
+		assert_int_equal(nsb_registry_read_network(boxes, entry.id, &got), 0);
+		assert_string_equal(got.allow[0], "host:53");
+		assert_true(got.rate == record.rate && strcmp(got.id, entry.id) == 0);
+	}
+	fd = nsb_registry_open_network(boxes, entry.id);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(nsb_registry_open_network(boxes, "../../x"), -EINVAL);
+	assert_int_equal(nsb_registry_remove_network(boxes, entry.id), 0);
+	assert_int_equal(nsb_registry_read_network(boxes, entry.id, &got), -ENOENT);
+	/* what cannot be read back is not written */
+	strcpy(record.allow[0], "host;");
+	assert_int_equal(nsb_registry_write_network(boxes, &record, NULL), -EINVAL);
+	assert_int_equal(nsb_registry_read_network(boxes, entry.id, &got), -ENOENT);
+	strcpy(record.allow[0], "any");
+	assert_int_equal(nsb_registry_write_network(boxes, &record, NULL), 0);
+	close(lock);
+	assert_int_equal(nsb_registry_remove(boxes, entry.id), 0);
+}
+
 static void text_with_nul(void **state)
 {
 	size_t size;
@@ -1375,6 +1419,7 @@ int main(void)
 		TEST(members_of_version_2),
 		TEST(members_of_version_1),
 		TEST(plans),
+		TEST(networks),
 		cmocka_unit_test(ids),
 		cmocka_unit_test(process_start),
 		cmocka_unit_test(process_open),
