@@ -5,7 +5,7 @@ import os
 import pytest
 
 from lib import baseline as baseline_module
-from lib import host, pamconf, sshd as sshd_module
+from lib import host, netlab, pamconf, sshd as sshd_module
 
 
 def pytest_configure(config):
@@ -38,6 +38,14 @@ def sshd():
     server = sshd_module.Sshd()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """The laboratory of networks, for as long as the test file lives."""
+    laboratory = netlab.Lab()
+    yield laboratory
+    laboratory.close()
 
 
 @pytest.fixture(autouse=True)

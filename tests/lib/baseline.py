@@ -14,11 +14,11 @@ import struct
 import tempfile
 import time
 
-from . import host
+from . import host, netlab
 
 # Directories that are made once and stay, as long as they are empty: parents of all boxes.
 KEPT_CGROUPS = {"nsbox", "nsbox/monitors"}
-KEPT_RUN_DIRECTORIES = {"users", ".", "boxes", "seccomp"}
+KEPT_RUN_DIRECTORIES = {"users", ".", "boxes", "leases", "seccomp"}
 
 RUN_DIRECTORY = "/run/nsbox"
 UTMP = "/run/utmp"
@@ -71,6 +71,19 @@ def _cgroups():
 
 def _links():
     return host.run("ip", "-o", "link", check=True).out.splitlines()
+
+
+def _routes():
+    """Of all tables; what the kernel remembers of destinations is not one."""
+    found = []
+    for family in ("-4", "-6"):
+        found += host.run("ip", family, "-o", "route", "show", "table", "all", check=True).out.splitlines()
+    return [re.sub(r" (expires \S+|linkdown)", "", line).strip() for line in found]
+
+
+def _rules():
+    """What boxes have in tables of ours, and all that others have. Our empty tables stay."""
+    return netlab.rows_of_ruleset(host.run("nft", "-j", "list", "ruleset", check=True).out)
 
 
 def _run_files():
@@ -171,6 +184,8 @@ SUBJECTS = {
     "namespace": _namespaces,
     "cgroup": _cgroups,
     "link": _links,
+    "route": _routes,
+    "rule": _rules,
     "runtime file": _run_files,
     "sshd descriptor": _sshd_descriptors,
     "utmp record": lambda: [str(record) for record in utmp_records()],

@@ -69,6 +69,11 @@ def end_with_test(process):
     return process
 
 
+def forget(process):
+    """What end_with_test() was told of and lives longer than the test."""
+    _processes.remove(process)
+
+
 def close_terminals():
     """Ends what spawn() made, or end_with_test() was told of, and a failed test left."""
     while _terminals:

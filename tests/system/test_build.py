@@ -21,8 +21,9 @@ BUS = f"{LIBEXEC}/nsbox-bus"
 UNPACK = f"{LIBEXEC}/nsbox-unpack"
 SECCOMP = f"{LIBEXEC}/nsbox-seccomp"
 SUBID = f"{LIBEXEC}/nsbox-subid"
+NET = f"{LIBEXEC}/nsbox-net"
 PROGRAMS = [f"{LIBEXEC}/nsbox-helper", f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor", "/usr/sbin/nsboxctl", BUS,
-            UNPACK, SECCOMP, SUBID]
+            UNPACK, SECCOMP, SUBID, NET]
 UNITS = ["nsbox.service", "nsbox.slice"]
 CONF = "/etc/security/nsbox.conf"
 ENTRY_POINTS = {"pam_sm_acct_mgmt", "pam_sm_open_session", "pam_sm_close_session"}
@@ -98,8 +99,8 @@ def closure(path):
 def test_libraries():
     """The module links libpam and libc only, the helper libc and libcap-ng, the resident programs nothing. libsystemd
     is nsbox-bus's alone, libarchive nsbox-unpack's, libseccomp nsbox-seccomp's,
-    libsubid nsbox-subid's."""
-    module, helper, init, monitor, ctl, bus, unpack, seccomp, subid = installed()
+    libsubid nsbox-subid's, libnl and libnftables nsbox-net's."""
+    module, helper, init, monitor, ctl, bus, unpack, seccomp, subid, net = installed()
     assert needed(module) == {"libpam.so.0", "libc.so.6"}
     libpam = next(line.split()[2] for line in output("ldd", module).splitlines() if "libpam.so.0" in line)
     assert closure(module) == closure(libpam) | {"libpam.so.0"}
@@ -111,6 +112,7 @@ def test_libraries():
     assert needed(unpack) == {"libarchive.so.13", "libc.so.6"}
     assert needed(subid) == {"libsubid.so.4", "libc.so.6"}
     assert needed(seccomp) == {"libseccomp.so.2", "libc.so.6"}
+    assert needed(net) == {"libnl-3.so.200", "libnftables.so.1", "libc.so.6"}
 
 
 def interpreter(path):
@@ -291,6 +293,8 @@ MISSING = [
     ("libsystemd-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=yes"]),
     ("libarchive-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=no", "--with-libarchive=yes"]),
     ("libsubid-dev", {}, {"ac_cv_lib_subid_subid_get_uid_ranges": "no"}, ["--with-subid=yes"]),
+    ("libnl-3-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=no", "--with-libarchive=no", "--with-seccomp=no",
+                                              "--with-network=yes"]),
     ("libseccomp-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=no", "--with-libarchive=no", "--with-seccomp=yes"]),
     ("musl-tools", {}, {"ac_cv_path_MUSL_GCC": ""}, ["--with-static=musl"]),
 ]
@@ -368,6 +372,18 @@ def test_configure_without_libseccomp(environment, arguments, words, tmp_path):
     assert re.search(rf"^  system calls +{re.escape(words)}$", result.out, re.M)
     plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
     assert "nsbox-helper" in plan and "nsbox-seccomp" not in plan
+
+
+@pytest.mark.parametrize("environment, arguments, words", [
+    (NO_LIBSYSTEMD, [], "not built: no libnl-3 or libnftables   (Debian: libnl-3-dev libnftables-dev)"),
+    ({}, ["--without-network"], "not built (--with-network=no): network = veth and bridge are refused"),
+])
+def test_configure_without_network(environment, arguments, words, tmp_path):
+    """Only networks of their own are left out, which the summary says."""
+    result = configure(tmp_path, *arguments, environment=environment, check=True)
+    assert re.search(rf"^  veth, bridge +{re.escape(words)}$", result.out, re.M)
+    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    assert "nsbox-helper" in plan and "nsbox-net" not in plan
 
 
 def test_configure_units(tmp_path):

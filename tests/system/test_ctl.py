@@ -1061,7 +1061,7 @@ def test_list_fields_of_ssh_session(ssh_session, sshd):
     (monitor,) = sshd.monitors("alice")
     init = one["init_pid"]
     assert list(one) == ["id", "user", "uid", "profile", "share", "service", "tty", "state", "init_pid", "members",
-                         "started", "cgroup", "hostname", "namespaces"]
+                         "started", "cgroup", "hostname", "namespaces", "network"]
     assert (one["user"], one["uid"], one["profile"], one["service"], one["tty"]) == ("alice", 2001, "all", "sshd", "ssh")
     assert one["state"] == "ready" and one["members"] == [monitor] and one["hostname"] == "testhost"
     assert host.comm(init) == "nsbox-init" and host.inner_pids(init)[-1] == 1

@@ -22,7 +22,8 @@ FREEZER = TREES / "freezer/nsbox"
 LIMITS = lib.PROFILE + "pids_max = 30\ncpu_max = 90%\nstop_timeout = 1s\n"
 BUSY = "echo ready; while :; do :; done"
 FIELDS = ["id", "user", "profile", "cpu_percent", "cpu_limit_percent", "user_cpu_limit_percent", "memory", "memory_limit",
-          "user_memory_limit", "processes", "processes_limit", "user_processes_limit", "process_hits", "memory_kills"]
+          "user_memory_limit", "processes", "processes_limit", "user_processes_limit", "sent_bytes", "received_bytes", "sends",
+          "receives", "rate", "process_hits", "memory_kills"]
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def pids(path):
 
 def test_top_nothing(boxed):
     """A line of headings; no rows."""
-    assert ctl("top", "--once") == (0, "ID  USER  PROFILE  CPU  MEMORY  PROCESSES  HITS\n", "")
+    assert ctl("top", "--once") == (0, "ID  USER  PROFILE  CPU  MEMORY  PROCESSES  HITS  SENDS  RECEIVES\n", "")
     assert json.loads(ctl("top", "--json").out) == []
 
 
@@ -111,9 +112,9 @@ def test_top_numbers(boxed, preferred):
         assert alice["memory"] is alice["memory_limit"] is alice["memory_kills"] is None
         assert alice["id"] == box(user="alice")["id"] and alice["profile"] == "all"
         heading, first, second = ctl("top").out.splitlines()
-        assert heading.split() == "ID USER PROFILE CPU MEMORY PROCESSES HITS".split()
-        assert re.fullmatch(rf"{alice['id']}  alice  all      \d+\.\d%/90%  -       3/30       0", first), first
-        assert re.fullmatch(rf"{bob['id']}  bob    all      \d\.\d%/90%\s+-       5/30       0", second), second
+        assert heading.split() == "ID USER PROFILE CPU MEMORY PROCESSES HITS SENDS RECEIVES".split()
+        assert re.fullmatch(rf"{alice['id']}  alice  all      \d+\.\d%/90%  -       3/30       0     -      -", first), first
+        assert re.fullmatch(rf"{bob['id']}  bob    all      \d\.\d%/90%\s+-       5/30       0     -      -", second), second
         loop.kill()
 
 
@@ -123,7 +124,7 @@ def test_top_without_limits(boxed):
     with running():
         row = top()["alice"]
         assert row["processes_limit"] is row["cpu_limit_percent"] is None and row["processes"] == 3
-        assert re.search(r"all      0\.\d%  -       3          0\n", ctl("top", "--once").out)
+        assert re.search(r"all      0\.\d%  -       3          0     -      -\n", ctl("top", "--once").out)
 
 
 def test_top_user_limits(boxed):
@@ -137,12 +138,12 @@ def test_top_user_limits(boxed):
             assert numbers == (row["cpu_limit_percent"], row["user_cpu_limit_percent"], row["processes_limit"],
                                row["user_processes_limit"])
             assert row["user_memory_limit"] is None
-            assert re.search(rf"all      \d+\.\d%{cells} +0\n", ctl("top", "--once").out)
+            assert re.search(rf"all      \d+\.\d%{cells} +0     -      -\n", ctl("top", "--once").out)
     boxed.nsbox(lib.PROFILE + "pids_max = infinity\nuser_pids_max = 25\n")
     with running():
         row = top()["alice"]
         assert row["processes_limit"] is None and row["user_processes_limit"] == 25
-        assert re.search(r" -       3/25\*      0\n", ctl("top", "--once").out)
+        assert re.search(r" -       3/25\*      0     -      -\n", ctl("top", "--once").out)
 
 
 def test_top_hits(boxed):
@@ -171,7 +172,7 @@ def test_top_sizes(invented, size, words):
     assert row["memory"] == size and row["memory_limit"] == pytest.approx(half, rel=0.001)
     assert (row["memory_kills"], row["process_hits"], row["processes"]) == (2, 40, 7)
     assert row["cpu_percent"] is None and row["cpu_limit_percent"] == 12.5
-    assert re.search(rf"alice  all      -/12\.5%  {words}/[0-9.]+G  +7          42\n", ctl("top", "--once").out)
+    assert re.search(rf"alice  all      -/12\.5%  {words}/[0-9.]+G  +7          42    -      -\n", ctl("top", "--once").out)
 
 
 def test_top_leaves_out_what_has_no_box(boxed):

@@ -149,7 +149,8 @@ def test_text_and_json_say_the_same(doctor, conf):
                         result.out.splitlines()[-1])
     names = [(one["subject"], one["check"]) for one in said["passed"]]
     assert len(names) == len(set(names))
-    assert {one["subject"] for one in said["passed"]} == {"kernel", "pam", "sshd", "ways-out", "profiles"}
+    assert {one["subject"] for one in said["passed"]} == {"kernel", "pam", "sshd", "ways-out", "network",
+                                                           "profiles"}
 
 
 def test_another_user(doctor, conf):
