@@ -27,10 +27,11 @@
 #include "helper/usage.h"
 #include "helper/utmp-record.h"
 
-#define THAW_INTERVAL 10000			       /* ms between two looks at a box that does not finish dying */
+#define THAW_INTERVAL  10000 /* ms between two looks at a box that does not finish dying */
 #define TAKE_OVER_TIME 60000 /* ms: nobody who looks only holds a lock for so long */
-#define SWEEP_TIME    1000  /* ms of a login for entries of others: a locked utmp makes each of them slow */
-#define HALF_MADE_AGE (2 * NSB_HELPER_DEADLINE / 1000) /* seconds: no helper lives so long */
+#define DYING_TIME     1000  /* ms that a process may take to let go of its files */
+#define SWEEP_TIME     1000  /* ms of a login for entries of others: a locked utmp makes each of them slow */
+#define HALF_MADE_AGE  (2 * NSB_HELPER_DEADLINE / 1000) /* seconds: no helper lives so long */
 
 /* Kills PID 1 and waits. Whether it is gone. */
 static bool end_init(int init, int patience)
@@ -192,15 +193,29 @@ static void thaw_again(int boxes, const char *id)
 		freeze_thaw(&entry);
 }
 
+/* Whether the lock is held by who answers for the box: its helper, which is its monitor later on. */
+static bool is_answered_for(int boxes, const char *id)
+{
+	pid_t holder = nsb_registry_holder(boxes, id);
+	nsb_entry entry;
+
+	return holder > 0 && nsb_registry_read(boxes, id, &entry) == 0 && entry.monitor.pid == holder &&
+	       entry.monitor.start == nsb_process_start(holder);
+}
+
 /* Who sweeps holds the lock too, and lets go of a box that takes longer to die than it has time: it is not taken for one
- * who cleans to the end. */
+ * who cleans to the end. Nor is a monitor that is just dying: its life pipe may have ended before its lock. */
 static int take_over(int boxes, const char *id, int *ret_lock)
 {
-	int64_t end = nsb_now() + TAKE_OVER_TIME;
+	int64_t now = nsb_now(), end = now + TAKE_OVER_TIME, answered = now;
 	int r;
 
-	while ((r = nsb_registry_lock(boxes, id, ret_lock)) == -EAGAIN && nsb_now() < end)
+	while ((r = nsb_registry_lock(boxes, id, ret_lock)) == -EAGAIN && now < end && now - answered < DYING_TIME) {
 		nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
+		now = nsb_now();
+		if (!is_answered_for(boxes, id))
+			answered = now;
+	}
 	return r;
 }
 
