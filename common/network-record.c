@@ -102,12 +102,9 @@ static bool take_mac(const char *value, unsigned char ret[6])
 /* A name that no path and no rule can be made of by its characters. */
 static bool take_name(const char *value, char *ret, size_t size)
 {
-	size_t length = strlen(value);
-
-	if (length == 0 || length >= size || strcmp(value, ".") == 0 || strcmp(value, "..") == 0 ||
-	    strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != length)
+	if (!nsb_is_plain_name(value, size - 1))
 		return false;
-	memcpy(ret, value, length + 1);
+	snprintf(ret, size, "%s", value);
 	return true;
 }
 

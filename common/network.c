@@ -10,10 +10,9 @@
 #include "common/expand.h"
 #include "common/string-util.h"
 
-#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
-#define RATE_LEAST	8000LL /* bits per second */
-#define RATE_MOST	1000000000000LL
-#define POOL_BITS_MIN	2 /* of the host part: a network of four addresses has two for boxes */
+#define RATE_LEAST    8000LL /* bits per second */
+#define RATE_MOST     1000000000000LL
+#define POOL_BITS_MIN 2 /* of the host part: a network of four addresses has two for boxes */
 
 static const struct {
 	const char *word;
@@ -53,10 +52,7 @@ nsb_network nsb_network_kind(const char *word, const char **ret_target)
 /* A name that is a file's below /run/netns, or a link's. */
 static int check_name(const char *word, const char *name, size_t max, nsb_error *error)
 {
-	size_t length = strlen(name);
-
-	if (length > max || strspn(name, NAME_CHARACTERS) != length || strcmp(name, ".") == 0 ||
-	    strcmp(name, "..") == 0)
+	if (!nsb_is_plain_name(name, max))
 		return nsb_error_set(error, EINVAL, "\"%.128s\": the name takes 1 to %zu of A-Z a-z 0-9 . _ -", word,
 				     max);
 	return 0;

@@ -72,3 +72,11 @@ void *nsb_grow(void *array, size_t n, size_t size)
 		return array;
 	return reallocarray(array, n == 0 ? 1 : 2 * n, size);
 }
+
+bool nsb_is_plain_name(const char *text, size_t max)
+{
+	size_t length = strlen(text);
+
+	return length > 0 && length <= max && strcmp(text, ".") != 0 && strcmp(text, "..") != 0 &&
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == length;
+}

@@ -21,6 +21,10 @@ static inline bool nsb_str_empty(const char *text)
 /* The text behind `prefix`, or NULL if it does not begin so. */
 const char *nsb_after_prefix(const char *text, const char *prefix);
 
+/* Whether the text is 1 to `max` of A-Z a-z 0-9 . _ - and not "." or "..": a name that is no path, and nothing but itself in any
+ * text. */
+bool nsb_is_plain_name(const char *text, size_t max);
+
 /* Replaces control characters by "?", for sentences that quote what strangers sent. */
 void nsb_make_printable(char *text);
 

@@ -240,6 +240,7 @@ static int check_family(struct nl_sock *sock, check *all, int family, nsb_error 
 	if (family == AF_INET6 && !net_has_ipv6())
 		return 0;
 	all->router = (net_route){ 0 };
+	all->n = 0; /* those of the other family have been judged */
 	r = net_routes(sock, family, 0, look_at_route, all);
 	if (r == 0 && all->without_memory)
 		r = -ENOMEM;

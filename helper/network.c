@@ -317,11 +317,11 @@ int network_check(nsb_box *box)
 	if (leases < 0 && leases != -ENOENT)
 		return nsb_error_set(&box->error, leases, "cannot open " NSB_RUNDIR "/leases: %s", strerror(-leases));
 	r = wait_for_addresses(box, boxes, leases);
-	if (r == 0 && box->request.verb != NSB_VERB_OPEN && box->plan.network->address[0].family != 0)
-		r = fill_record(box);
-	if (r == 0 && box->request.verb != NSB_VERB_OPEN && box->plan.network->address[0].family != 0)
-		r = ask(box);
-	return r;
+	/* a login asks when it counts, and one that joins a box has no address */
+	if (r < 0 || box->request.verb == NSB_VERB_OPEN || box->plan.network->address[0].family == 0)
+		return r;
+	r = fill_record(box);
+	return r < 0 ? r : ask(box);
 }
 
 /* ---- the step ---- */

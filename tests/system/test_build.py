@@ -338,52 +338,33 @@ def test_configure_without_systemd(environment, arguments, words, tmp_path):
     assert "nsbox-helper" in plan and "nsbox-bus" not in plan and "nsbox.service" not in plan
 
 
-@pytest.mark.parametrize("environment, arguments, words", [
-    (NO_LIBSYSTEMD, [], "not built: libarchive was not found   (Debian: libarchive-dev)"),
-    ({}, ["--without-libarchive"], "not built (--with-libarchive=no)"),
-])
-def test_configure_without_libarchive(environment, arguments, words, tmp_path):
-    """Only the unpacking of archives is left out, which the summary says."""
-    result = configure(tmp_path, *arguments, environment=environment, check=True)
-    assert re.search(rf"^  mkroot --from +{re.escape(words)}$", result.out, re.M)
+# the line of the summary, the program: what configure does not find or is told not to want, and what the summary says of it
+LEFT_OUT = {
+    ("mkroot --from", "nsbox-unpack"): [
+        ({"environment": NO_LIBSYSTEMD}, [], "not built: libarchive was not found   (Debian: libarchive-dev)"),
+        ({}, ["--without-libarchive"], "not built (--with-libarchive=no)")],
+    ("subid_pool=subuid", "nsbox-subid"): [
+        ({"found": {"ac_cv_lib_subid_subid_get_uid_ranges": "no"}}, [], "not built: libsubid was not found   (Debian: libsubid-dev)"),
+        ({}, ["--without-subid"], "not built (--with-subid=no)")],
+    ("system calls", "nsbox-seccomp"): [
+        ({"environment": NO_LIBSYSTEMD}, [],
+         "not built: libseccomp was not found, profiles need seccomp = off   (Debian: libseccomp-dev)"),
+        ({}, ["--without-seccomp"], "not built (--with-seccomp=no): profiles need seccomp = off")],
+    ("veth, bridge", "nsbox-net"): [
+        ({"environment": NO_LIBSYSTEMD}, [],
+         "not built: no libnl-3 or libnftables   (Debian: libnl-3-dev libnftables-dev)"),
+        ({}, ["--without-network"], "not built (--with-network=no): network = veth and bridge are refused")],
+}
+
+
+@pytest.mark.parametrize("line, program, without, arguments, words", [
+    (*what, *row) for what, rows in LEFT_OUT.items() for row in rows])
+def test_configure_without_a_library(line, program, without, arguments, words, tmp_path):
+    """Only what the library is for is left out, which the summary says."""
+    result = configure(tmp_path, *arguments, **without, check=True)
+    assert re.search(rf"^  {line} +{re.escape(words)}$", result.out, re.M)
     plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    assert "nsbox-helper" in plan and "nsbox-unpack" not in plan
-
-
-@pytest.mark.parametrize("cache, arguments, words", [
-    ({"ac_cv_lib_subid_subid_get_uid_ranges": "no"}, [], "not built: libsubid was not found   (Debian: libsubid-dev)"),
-    ({}, ["--without-subid"], "not built (--with-subid=no)"),
-])
-def test_configure_without_libsubid(cache, arguments, words, tmp_path):
-    """Only subid_pool = subuid is left out, which the summary says."""
-    result = configure(tmp_path, *arguments, found=cache, check=True)
-    assert re.search(rf"^  subid_pool=subuid +{re.escape(words)}$", result.out, re.M)
-    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    assert "nsbox-helper" in plan and "nsbox-subid" not in plan
-
-
-@pytest.mark.parametrize("environment, arguments, words", [
-    (NO_LIBSYSTEMD, [], "not built: libseccomp was not found, profiles need seccomp = off   (Debian: libseccomp-dev)"),
-    ({}, ["--without-seccomp"], "not built (--with-seccomp=no): profiles need seccomp = off"),
-])
-def test_configure_without_libseccomp(environment, arguments, words, tmp_path):
-    """Only the filters are left out, which the summary says."""
-    result = configure(tmp_path, *arguments, environment=environment, check=True)
-    assert re.search(rf"^  system calls +{re.escape(words)}$", result.out, re.M)
-    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    assert "nsbox-helper" in plan and "nsbox-seccomp" not in plan
-
-
-@pytest.mark.parametrize("environment, arguments, words", [
-    (NO_LIBSYSTEMD, [], "not built: no libnl-3 or libnftables   (Debian: libnl-3-dev libnftables-dev)"),
-    ({}, ["--without-network"], "not built (--with-network=no): network = veth and bridge are refused"),
-])
-def test_configure_without_network(environment, arguments, words, tmp_path):
-    """Only networks of their own are left out, which the summary says."""
-    result = configure(tmp_path, *arguments, environment=environment, check=True)
-    assert re.search(rf"^  veth, bridge +{re.escape(words)}$", result.out, re.M)
-    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    assert "nsbox-helper" in plan and "nsbox-net" not in plan
+    assert "nsbox-helper" in plan and program not in plan
 
 
 def test_configure_units(tmp_path):
