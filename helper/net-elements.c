@@ -33,7 +33,7 @@ enum kind {
 	OWN,   /* may exist once only */
 };
 
-/* `set`: "inet nsbox NAME"; `data`: of a map's element, else "". */
+/* `set`: "inet nsbox NAME"; `data`: what an element has behind its key, or "". */
 static void element(writer *to, enum kind kind, const char *set, const char *key, const char *data)
 {
 	const char *verb = kind == PART ? "add" : "create";
@@ -87,20 +87,15 @@ static void put_own(writer *to, const char *table, const char *link, const nsb_a
 
 static void put_rate(writer *to, const char *table)
 {
-	char set[32], key[32], data[32];
+	char set[32], key[32], limit[80];
 	uint64_t bytes = to->record->rate / 8;
 
 	if (to->record->rate == 0 || to->record->rate > RATE_MAX)
 		return;
-	for (int i = 0; i < 2; i++)
-		fprintf(i == 0 ? to->make : to->renew,
-			"add limit %s nsbox box-%s rate over %" PRIu64 " bytes/second burst %d bytes\n", table,
-			to->record->id, bytes, BURST);
 	snprintf(set, sizeof(set), "%s nsbox rates", table);
 	snprintf(key, sizeof(key), "\"%s\"", to->record->link);
-	snprintf(data, sizeof(data), " : \"box-%s\"", to->record->id);
-	element(to, PART, set, key, data);
-	fprintf(to->shut, "delete limit %s nsbox box-%s\n", table, to->record->id);
+	snprintf(limit, sizeof(limit), " limit rate over %" PRIu64 " bytes/second burst %d bytes", bytes, BURST);
+	element(to, PART, set, key, limit);
 }
 
 static void put_nat(writer *to, const nsb_address *address)

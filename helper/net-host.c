@@ -168,15 +168,12 @@ typedef struct visit {
 	int link;
 } visit;
 
-static bool read_route(const struct nlmsghdr *message, net_route *ret)
+static bool parse_route(const struct nlmsghdr *message, net_route *ret)
 {
 	const struct rtmsg *head = nlmsg_data(message);
 	struct nlattr *tb[RTA_MAX + 1];
 
-	/* both tables have numbers that fit into the header; a kernel that does not know filters tells of others too */
-	if (message->nlmsg_type != RTM_NEWROUTE || (head->rtm_flags & RTM_F_CLONED) != 0 ||
-	    (head->rtm_table != RT_TABLE_MAIN && (head->rtm_table != RT_TABLE_LOCAL || head->rtm_type != RTN_LOCAL)) ||
-	    net_route_of_box(head->rtm_family, head->rtm_dst_len, head->rtm_protocol) ||
+	if (message->nlmsg_type != RTM_NEWROUTE ||
 	    nlmsg_parse((struct nlmsghdr *)(uintptr_t)message, sizeof(*head), tb, RTA_MAX, NULL) < 0)
 		return false;
 	*ret = (net_route){ .to = net_address(tb[RTA_DST], head->rtm_family, head->rtm_dst_len),
@@ -191,6 +188,19 @@ static bool read_route(const struct nlmsghdr *message, net_route *ret)
 	if (tb[RTA_MULTIPATH] != NULL && nla_len(tb[RTA_MULTIPATH]) >= (int)sizeof(struct rtnexthop))
 		ret->link = ((const struct rtnexthop *)nla_data(tb[RTA_MULTIPATH]))->rtnh_ifindex;
 	return true;
+}
+
+/* Of a dump those that are looked at. */
+static bool read_route(const struct nlmsghdr *message, net_route *ret)
+{
+	const struct rtmsg *head = nlmsg_data(message);
+
+	/* both tables have numbers that fit into the header; a kernel that does not know filters tells of others too */
+	if (message->nlmsg_type != RTM_NEWROUTE || (head->rtm_flags & RTM_F_CLONED) != 0 ||
+	    (head->rtm_table != RT_TABLE_MAIN && (head->rtm_table != RT_TABLE_LOCAL || head->rtm_type != RTN_LOCAL)) ||
+	    net_route_of_box(head->rtm_family, head->rtm_dst_len, head->rtm_protocol))
+		return false;
+	return parse_route(message, ret);
 }
 
 static void look_at_route(const struct nlmsghdr *message, void *data)
@@ -252,6 +262,29 @@ int net_router(struct nl_sock *sock, int family, int link, nsb_address *ret)
 
 	if (r == 0)
 		*ret = best.best.gateway;
+	return r;
+}
+
+static void take_route(const struct nlmsghdr *message, void *data)
+{
+	parse_route(message, data);
+}
+
+int net_route_to(struct nl_sock *sock, const nsb_address *address, net_route *ret)
+{
+	struct rtmsg head = { .rtm_family = (unsigned char)address->family,
+			      .rtm_dst_len = (unsigned char)nsb_address_width(address->family),
+			      .rtm_flags = RTM_F_FIB_MATCH };
+	struct nl_msg *msg = net_message(RTM_GETROUTE, 0, &head, sizeof(head));
+	net_route found = { 0 };
+	int r;
+
+	net_put_address(&msg, RTA_DST, address);
+	r = net_request(sock, msg, take_route, &found, NULL);
+	if (r == 0 && found.to.family != address->family)
+		r = -EBADMSG;
+	if (r == 0)
+		*ret = found;
 	return r;
 }
 

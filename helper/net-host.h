@@ -46,6 +46,10 @@ const net_station *net_bridge_station(const net_bridge *bridge, const nsb_addres
 int net_routes(struct nl_sock *sock, int family, int link, void (*each)(const net_route *route, void *data),
 	       void *data);
 
+/* The route by which the host would send to the address, as it stands in its table. 0; -ENETUNREACH: there is none; another negative
+ * errno, also for routes that lead nowhere. */
+int net_route_to(struct nl_sock *sock, const nsb_address *address, net_route *ret);
+
 /* The host's router behind that link, by its default route with the lowest metric: family 0 if there is none. */
 int net_router(struct nl_sock *sock, int family, int link, nsb_address *ret);
 

@@ -43,7 +43,7 @@ static const struct {
 	{ "set inet nsbox nat6", 0, NONE },
 	{ "map inet nsbox publish4", 2, NONE },
 	{ "map inet nsbox publish6", 2, NONE },
-	{ "map inet nsbox rates", NONE, 0 },
+	{ "set inet nsbox rates", NONE, 0 },
 	/* the last, because by them it is seen that something was left */
 	{ "set inet nsbox box4", 0, NONE },
 	{ "set inet nsbox box6", 0, NONE },
@@ -62,7 +62,7 @@ static const struct {
 	{ "set bridge nsbox deny6", 0, NONE },
 	{ "set bridge nsbox mac", NONE, 0 },
 	{ "set bridge nsbox target6", NONE, 0 },
-	{ "map bridge nsbox rates", NONE, 0 },
+	{ "set bridge nsbox rates", NONE, 0 },
 	{ "set bridge nsbox links", NONE, 0 },
 };
 

@@ -13,6 +13,12 @@
 int net_links_check(const nsb_network_record *record, nsb_error *error);
 
 /*
+ * The same for the addresses of the record alone, for a box that is made now: asks a few things of the kernel, however many routes it
+ * has, and only where one of the answers is not a plain yes net_links_check().
+ */
+int net_links_check_own(const nsb_network_record *record, nsb_error *error);
+
+/*
  * Makes the pair with one RTM_NEWLINK, the far end (eth0) in the namespace already, gives it addresses and routes, and
  * adds the host's routes; sets forwarding where the record says so. -EEXIST: a link of that name exists, and nothing was
  * made. After any other failure net_links_down() takes away what there is.

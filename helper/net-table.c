@@ -32,6 +32,8 @@
 	"		" ip " saddr . " ip " daddr . meta l4proto . th dport @deny" n " goto refuse\n"                \
 	"		" ip " daddr " link_local " goto refuse\n"
 
+#define NET_RATES "	set rates { type ifname; limit rate over 1 bytes/second; }\n"
+
 #define LINK_LOCAL4 "169.254.0.0/16"
 #define LINK_LOCAL6 "{ fe80::/10, fd00:ec2::254 }"
 
@@ -46,8 +48,8 @@ const char net_table_inet[] =
 	"	set own6 { type ifname . ipv6_addr; }\n"
 	"	set box4 { type ipv4_addr; }\n"
 	"	set box6 { type ipv6_addr; }\n"
-	/* network_rate, from the box: what its limit is called */
-	"	map rates { type ifname : limit; }\n"
+	/* network_rate, from the box: each element has a limit of its own. (A named one each would be read in every change.) */
+	NET_RATES
 	/* allow and deny */
 	REACH_SETS("4", "ipv4_addr")
 	REACH_SETS("6", "ipv6_addr")
@@ -72,7 +74,7 @@ const char net_table_inet[] =
 	/* The limit comes first: what is dropped for its source costs as well. What is neither IPv4 nor IPv6 is dropped: a
 	 * link whose `own` elements are gone, or not yet there, is closed. */
 	"	chain from_link {\n"
-	"		limit name iifname map @rates drop\n"
+	"		iifname @rates drop\n"
 	"		iifname . ip saddr @own4 accept\n"
 	"		iifname . ip6 saddr @own6 accept\n"
 	"		drop\n"
@@ -179,7 +181,7 @@ const char net_table_bridge[] =
 	"	set box6 { type ipv6_addr; }\n"
 	/* the same addresses as numbers, because nft 1.0.6 has no name for the target of a neighbour advertisement */
 	"	set target6 { typeof iifname . @th,64,128; }\n"
-	"	map rates { type ifname : limit; }\n"
+	NET_RATES
 	REACH_SETS("4", "ipv4_addr")
 	REACH_SETS("6", "ipv6_addr")
 
@@ -190,7 +192,7 @@ const char net_table_bridge[] =
 	"	}\n"
 	/* The type comes first: what has a VLAN tag would match `ip saddr` too. */
 	"	chain from_link {\n"
-	"		limit name iifname map @rates drop\n"
+	"		iifname @rates drop\n"
 	"		iifname . ether saddr != @mac drop\n"
 	"		ether type arp goto from_link_arp\n"
 	"		ether type ip goto from_link4\n"

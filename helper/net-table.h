@@ -8,6 +8,6 @@ extern const char net_table_inet[], net_table_bridge[];
 
 /* A set whose one element every box adds. Its name changes with the text of the tables, so that a program never puts boxes
  * into tables that another version of it has made. */
-#define NET_TABLE_LAYOUT "layout_1"
+#define NET_TABLE_LAYOUT "layout_2"
 
 #endif

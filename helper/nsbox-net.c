@@ -4,7 +4,8 @@
  * standard input.
  *
  *   check   whether it could be made: pool, forwarding, bridge. Changes nothing (and forwarding = set only with up).
- *   up      makes it; descriptor 3 is the network namespace of the box. All of it or nothing.
+ *   up      makes it; descriptor 3 is the network namespace of the box. All of it or nothing. Of the host's routes it looks at those
+ *           alone that are in the way of this box: `check`, which the account phase runs, reads them all.
  *   down    takes away what there is of it, in whatever state; also what a part of `up` left that was killed.
  *   rules   puts the rules in again where somebody has removed them.
  *
@@ -57,8 +58,10 @@ static int take_away(const nsb_network_record *record, nsb_error *error)
 static int up(const nsb_network_record *record, nsb_error *error)
 {
 	nsb_error ignored = { 0 };
-	int r = check(record, error);
+	int r = net_links_check_own(record, error);
 
+	if (r == 0)
+		r = net_ports_check(record, error);
 	if (r == 0)
 		r = net_rules_up(record, error);
 	if (r < 0)

@@ -15,17 +15,17 @@ from lib.netapp import ADDRESSES, ask, ask_one, is_answer, record, run
 APP = os.environ["NSBOX_BUILD"] + "/net-rules-app"
 RECORDS = pathlib.Path("/run/net-rules")
 FAULT = pathlib.Path("/run/nsbox-fault")
-LAYOUT = "layout_1"
+LAYOUT = "layout_2"
 
 
-def app(verb, *texts, check=True):
+def app(verb, *texts, check=True, timeout=120):
     """Does it to all of the records, in one process. Result(rc, out, err)."""
     RECORDS.mkdir(exist_ok=True)
     paths = []
     for i, text in enumerate(texts):
         paths.append(RECORDS / f"{os.getpid()}-{i}")
         paths[-1].write_text(text)
-    return host.run(APP, verb, *map(str, paths), check=check, timeout=120)
+    return host.run(APP, verb, *map(str, paths), check=check, timeout=timeout)
 
 
 def ruleset():
@@ -620,9 +620,9 @@ def strange(number, lines="", **options):
 
 def test_down_leaves_nothing(clean):
     app("up", strange(1, RICH, nat="yes", rate=8000000))
-    assert len(elements()) > 12 and "limit box-aaaaaaa101" in ruleset()
+    assert len(elements()) > 12 and "limit rate over 1000000 bytes/second" in elements()["rates"]
     app("down", strange(1, RICH, nat="yes", rate=8000000))
-    assert elements() == {} and "limit box-" not in ruleset()
+    assert elements() == {}
     app("down", strange(1, RICH, nat="yes", rate=8000000))  # idempotent
     no_tables()
     app("down", strange(1, RICH, nat="yes", rate=8000000))
@@ -699,7 +699,7 @@ def test_a_strange_table(clean):
     assert ruleset() == before
     no_tables()
     # the names of the sets, with other types
-    run("nft", "-f", "-", text="table inet nsbox { set layout_1 { type mark; }; set links { type inet_service; }; }")
+    run("nft", "-f", "-", text="table inet nsbox { set layout_2 { type mark; }; set links { type inet_service; }; }")
     result = app("up", strange(1), check=False)
     assert result.out == "ESTALE\n", result
 
@@ -795,7 +795,8 @@ def test_first_boxes_at_once(clean):
 
 @pytest.mark.timeout(900)
 def test_a_thousand_boxes(clean, request):
-    """The last costs about what the first costs."""
+    """The last costs what the first costs, with rules, ports and a rate. (A logout is not waited for, and the kernel copies what the sets
+    of allow and deny hold whenever one is removed.)"""
     texts = [strange(i, f"allow host:22/tcp\nallow 10.0.0.0/8:80-90\ndeny any:25\npublish {10000 + i}:80\n", nat="yes", rate=8000000).replace(
         f"id aaaaaaa{i + 100:03d}", f"id aaaaaa{i + 100:04d}").replace(f"link nsb{i + 100}", f"link nsb{i + 100}").replace(
         f"{i + 100:02x}:01\n", "01:01\n").replace(f"{i + 100:02x}:02\n", "01:02\n") for i in range(host.count(1000, 250))]
@@ -805,11 +806,11 @@ def test_a_thousand_boxes(clean, request):
         return sorted(values)[len(values) // 2] / 1000
 
     for verb, order in (("up", texts), ("rules", texts[:10] + texts[-10:]), ("down", texts[::-1])):
-        times = [int(word) for word in app(verb, *order).out.split()]
+        times = [int(word) for word in app(verb, *order, timeout=400).out.split()]
         first, last = middle(times[:10]), middle(times[-10:])
         lines.append(f"{verb}: {first:.1f} ms for each of the first 10, {last:.1f} ms for each of the last 10 of {len(times)}")
         if verb == "up":
-            assert last < 5 * first + 5
+            assert last < 1.5 * first + 5 * host.PATIENCE
     request.config.nsbox_summary = [*getattr(request.config, "nsbox_summary", ()), *lines]
     assert elements() == {}
 

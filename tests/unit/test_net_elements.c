@@ -63,11 +63,11 @@ static void a_box_of_one_address(void **state)
 	net_elements e = elements_of(HEAD FOUR NO_NAT FREELY "end\n");
 
 	(void)state;
-	assert_string_equal(e.make, "add element inet nsbox layout_1 { 1 }\n"
+	assert_string_equal(e.make, "add element inet nsbox layout_2 { 1 }\n"
 				    "create element inet nsbox links { \"nsb-1\" }\n"
 				    "create element inet nsbox own4 { \"nsb-1\" . 10.9.0.2 }\n"
 				    "create element inet nsbox box4 { 10.9.0.2 }\n");
-	assert_string_equal(e.renew, "add element inet nsbox layout_1 { 1 }\n"
+	assert_string_equal(e.renew, "add element inet nsbox layout_2 { 1 }\n"
 				     "add element inet nsbox links { \"nsb-1\" }\n"
 				     "add element inet nsbox own4 { \"nsb-1\" . 10.9.0.2 }\n"
 				     "add element inet nsbox box4 { 10.9.0.2 }\n");
@@ -84,8 +84,7 @@ static const struct {
 } rows[] = {
 	{ NAT FREELY, "", { "nat4 { 10.9.0.2 }", "nat6 { fd00::2 }" } },
 	{ NO_NAT "rate 8000000\n", "",
-	  { "add limit inet nsbox box-aaaaaaaaa1 rate over 1000000 bytes/second burst 131072 bytes\n"
-	    "add element inet nsbox rates { \"nsb-1\" : \"box-aaaaaaaaa1\" }\n" } },
+	  { "add element inet nsbox rates { \"nsb-1\" limit rate over 1000000 bytes/second burst 131072 bytes }\n" } },
 	{ NO_NAT FREELY, "publish 8080:80\n",
 	  { "publish4 { 6 . 8080 : 10.9.0.2 . 80 }", "publish6 { 6 . 8080 : fd00::2 . 80 }" } },
 	{ NO_NAT FREELY, "publish 53:5353/udp\n",
@@ -155,7 +154,6 @@ static void removes_what_it_adds(void **state)
 		assert_int_equal(lines_of(e.make, " element ") - (i % 2 == 0 ? 1 : 2),
 				 lines_of(e.shut, "delete element ") + lines_of(e.forget, "delete element ") +
 					 lines_of(e.published, "\n"));
-		assert_int_equal(lines_of(e.make, "add limit "), lines_of(e.shut, "delete limit "));
 		assert_int_equal(lines_of(e.make, "\n"), lines_of(e.renew, "\n"));
 		net_elements_free(&e);
 	}
@@ -179,7 +177,7 @@ static void a_box_on_a_bridge(void **state)
 		"add element inet nsbox allow4 { 10.9.0.2 . 10.9.0.7 . 6 . 80-80 }\n",
 		"add element bridge nsbox deny_all4 { 10.9.0.2 . 0.0.0.0/0 }\n",
 		"add element inet nsbox allow_host4 { 10.9.0.2 . 6 . 22-22 }\n",
-		"add limit bridge nsbox box-aaaaaaaaa1 rate over 1000 bytes/second burst 131072 bytes\n",
+		"add element bridge nsbox rates { \"nsb-1\" limit rate over 1000 bytes/second burst 131072 bytes }\n",
 	};
 	net_elements e = elements_of(BRIDGE BOTH NO_NAT
 				     "rate 8000\nallow 10.9.0.7:80/tcp\nallow host:22/tcp\nallow boxes\ndeny any\nend\n");
@@ -188,7 +186,7 @@ static void a_box_on_a_bridge(void **state)
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		if (strstr(e.make, wanted[i]) == NULL)
 			fail_msg("no \"%s\" in:\n%s", wanted[i], e.make);
-	assert_null(strstr(e.make, "limit inet"));
+	assert_null(strstr(e.make, "inet nsbox rates"));
 	assert_null(strstr(e.make, "bridge nsbox allow_"));
 	net_elements_free(&e);
 }
