@@ -19,6 +19,7 @@
 #define NEAREST_DISTANCE 3
 #define TMPFS_OPTIONS	 "size= mode= nr_inodes= noexec"
 #define WEIGHT_MAX	 10000
+#define CONNECTIONS_MAX INT32_MAX
 #define PIDS_MAX	 (4 * 1024 * 1024) /* the kernel's PID_MAX_LIMIT */
 
 static const nsb_choice_word namespace_words[] = {
@@ -259,6 +260,9 @@ const nsb_key nsb_keys[] = {
 	  .cousin = "Address=" },
 	{ PLACE(network_rate), .type = NSB_KEY_RATE, .fallback = "infinity", .infinity = true, .subject = "network",
 	  .summary = "The most that a box with veth or bridge sends, and receives: 500kbit, 20Mbit, 1Gbit, or infinity." },
+	{ PLACE(network_connections), .type = NSB_KEY_COUNT, .fallback = "4096", .max = CONNECTIONS_MAX, .infinity = true,
+	  .subject = "network",
+	  .summary = "How many connections a box with veth or bridge has through the host at once: a number, or infinity." },
 	{ PLACE(nat), .type = NSB_KEY_BOOL, .fallback = "yes", .subject = "network",
 	  .summary = "Whether a box with veth shows the host's address to the outside (masquerading), or its own.",
 	  .cousin = "IPMasquerade=" },

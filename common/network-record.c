@@ -47,8 +47,8 @@ static void put_record(FILE *out, const nsb_network_record *record)
 		put_address(out, "address", &record->address[i]);
 	for (size_t i = 0; i < record->n_pools; i++)
 		put_address(out, "pool", &record->pools[i]);
-	fprintf(out, "nat %s\nforwarding %s\nrate %" PRIu64 "\n", record->nat ? "yes" : "no",
-		record->set_forwarding ? "set" : "check", record->rate);
+	fprintf(out, "nat %s\nforwarding %s\nrate %" PRIu64 "\nconnections %" PRIu64 "\n", record->nat ? "yes" : "no",
+		record->set_forwarding ? "set" : "check", record->rate, record->connections);
 	put_words(out, "allow", record->allow, record->n_allow);
 	put_words(out, "deny", record->deny, record->n_deny);
 	put_words(out, "publish", record->publish, record->n_publish);
@@ -166,6 +166,8 @@ static bool take_line(nsb_network_record *r, const char *name, const char *value
 		return take_choice(value, "check", "set", &r->set_forwarding);
 	if (strcmp(name, "rate") == 0)
 		return nsb_parse_u64(value, INT64_MAX, &r->rate) == 0;
+	if (strcmp(name, "connections") == 0)
+		return nsb_parse_u64(value, INT32_MAX, &r->connections) == 0;
 	if (strcmp(name, "allow") == 0)
 		return take_word(value, r->allow, &r->n_allow, NSB_NETWORK_RULES, nsb_check_rule);
 	if (strcmp(name, "deny") == 0)

@@ -97,7 +97,8 @@ typedef struct nsb_network_record {
 	size_t n_pools;
 	bool nat;
 	bool set_forwarding; /* forwarding = set */
-	uint64_t rate;	     /* bits per second in each direction; 0: no limit */
+	uint64_t rate;	      /* bits per second in each direction; 0: no limit */
+	uint64_t connections; /* at once, for each address; 0: no limit */
 	/* words, as they were configured */
 	char allow[NSB_NETWORK_RULES][NSB_RECORD_WORD], deny[NSB_NETWORK_RULES][NSB_RECORD_WORD];
 	size_t n_allow, n_deny;

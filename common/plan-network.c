@@ -72,6 +72,7 @@ int plan_decide_network(planner *p)
 	record->nat = s->nat && kind == NSB_NETWORK_VETH;
 	record->set_forwarding = s->forwarding == NSB_FORWARDING_SET;
 	record->rate = s->network_rate == NSB_INFINITY ? 0 : (uint64_t)s->network_rate;
+	record->connections = s->network_connections == NSB_INFINITY ? 0 : (uint64_t)s->network_connections;
 	r = kind == NSB_NETWORK_BRIDGE ? check_bridge(p) : 0;
 	if (r == 0)
 		r = take_pools(p, record);

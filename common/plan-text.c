@@ -235,6 +235,8 @@ static void put_network(FILE *out, const nsb_network_record *network)
 		network->nat ? "yes" : "no", network->set_forwarding ? "set" : "check");
 	if (network->rate != 0)
 		fprintf(out, "box      network_rate     \"%llu\"\n", (unsigned long long)network->rate);
+	if (network->connections != 0)
+		fprintf(out, "box      network_connections \"%llu\"\n", (unsigned long long)network->connections);
 	put_network_words(out, "allow", network->allow, network->n_allow);
 	put_network_words(out, "deny", network->deny, network->n_deny);
 	put_network_words(out, "publish", network->publish, network->n_publish);

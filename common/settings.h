@@ -104,6 +104,7 @@ typedef struct nsb_settings {
 	bool network_named;    /* the profile (or what it inherits) names the key itself */
 	nsb_list network_pool; /* NETWORK/PREFIX */
 	int64_t network_rate;  /* bits per second in each direction; NSB_INFINITY: no limit */
+	int64_t network_connections; /* NSB_INFINITY: no limit */
 	bool nat;
 	int forwarding; /* nsb_forwarding */
 	nsb_list dns;	/* "host", "none", or addresses */

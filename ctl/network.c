@@ -153,6 +153,8 @@ json_object *network_describe(const network_facts *facts)
 	json_object_object_add(object, "addresses", addresses(record));
 	json_object_object_add(object, "nat", json_object_new_boolean(record->nat));
 	json_object_object_add(object, "rate", describe_number(record->rate != 0 ? record->rate : UNKNOWN));
+	json_object_object_add(object, "connections",
+			       describe_number(record->connections != 0 ? record->connections : UNKNOWN));
 	json_object_object_add(object, "allow", words(record->allow, record->n_allow));
 	json_object_object_add(object, "deny", words(record->deny, record->n_deny));
 	json_object_object_add(object, "publish", words(record->publish, record->n_publish));

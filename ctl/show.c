@@ -288,7 +288,7 @@ static void print_traffic(const char *name, uint64_t bytes, uint64_t packets)
 static void print_network(const network_facts *facts)
 {
 	const nsb_network_record *record = facts->record;
-	char rate[NETWORK_RATE_SIZE] = "no limit";
+	char rate[NETWORK_RATE_SIZE] = "no limit", connections[32] = "no limit";
 
 	put("network");
 	put("  %-13s %s", "mode", facts->mode);
@@ -296,6 +296,8 @@ static void print_network(const network_facts *facts)
 		return;
 	if (record->rate != 0)
 		network_rate_text(record->rate, rate);
+	if (record->connections != 0)
+		snprintf(connections, sizeof(connections), "at most %" PRIu64, record->connections);
 	put("  %-13s %s", "link", record->link);
 	for (size_t i = 0; i < 2 && record->address[i].family != 0; i++) {
 		char address[NSB_ADDRESS_SIZE];
@@ -305,6 +307,7 @@ static void print_network(const network_facts *facts)
 	}
 	put("  %-13s %s", "nat", record->nat ? "yes" : "no");
 	put("  %-13s %s", "rate", rate);
+	put("  %-13s %s", "connections", connections);
 	print_words("allow", record->allow, record->n_allow);
 	print_words("deny", record->deny, record->n_deny);
 	print_words("publish", record->publish, record->n_publish);

@@ -98,6 +98,17 @@ static void put_rate(writer *to, const char *table)
 	element(to, PART, set, key, limit);
 }
 
+static void put_connections(writer *to, const nsb_address *address)
+{
+	char set[32], text[NSB_ADDRESS_SIZE], limit[48];
+
+	if (to->record->connections == 0)
+		return;
+	snprintf(set, sizeof(set), "inet nsbox connections%c", four_or_six(address->family));
+	snprintf(limit, sizeof(limit), " ct count over %" PRIu64, to->record->connections);
+	element(to, PART, set, plain(address, text), limit);
+}
+
 static void put_nat(writer *to, const nsb_address *address)
 {
 	char set[32], text[NSB_ADDRESS_SIZE];
@@ -236,6 +247,7 @@ static int put_inet(writer *to, const nsb_address *address)
 	put_own(to, "inet", record->kind == NSB_NETWORK_BRIDGE ? record->bridge : record->link, address);
 	snprintf(set, sizeof(set), "inet nsbox box%c", four_or_six(address->family));
 	element(to, LEAVE, set, plain(address, text), "");
+	put_connections(to, address);
 	if (record->nat)
 		put_nat(to, address);
 	r = put_publish(to, address);

@@ -39,6 +39,8 @@ static const struct {
 	{ "set inet nsbox allow_host6", 0, NONE },
 	{ "set inet nsbox allow_boxes4", 0, NONE },
 	{ "set inet nsbox allow_boxes6", 0, NONE },
+	{ "set inet nsbox connections4", 0, NONE },
+	{ "set inet nsbox connections6", 0, NONE },
 	{ "set inet nsbox nat4", 0, NONE },
 	{ "set inet nsbox nat6", 0, NONE },
 	{ "map inet nsbox publish4", 2, NONE },

@@ -25,9 +25,9 @@
 
 /* First allow, then deny, then the default: all but link-local addresses, behind which clouds keep the host's secrets (one of them
  * has an IPv6 address beside). The sets of allow leave these out, but where they are named. */
-#define REACH_RULES(n, ip, link_local)                                                                                \
-	"		" ip " saddr . " ip " daddr @allow_all" n " accept\n"                                          \
-	"		" ip " saddr . " ip " daddr . meta l4proto . th dport @allow" n " accept\n"                    \
+#define REACH_RULES(n, ip, link_local, yes)                                                                                \
+	"		" ip " saddr . " ip " daddr @allow_all" n " " yes "\n"                                          \
+	"		" ip " saddr . " ip " daddr . meta l4proto . th dport @allow" n " " yes "\n"                    \
 	"		" ip " saddr . " ip " daddr @deny_all" n " goto refuse\n"                                      \
 	"		" ip " saddr . " ip " daddr . meta l4proto . th dport @deny" n " goto refuse\n"                \
 	"		" ip " daddr " link_local " goto refuse\n"
@@ -50,6 +50,9 @@ const char net_table_inet[] =
 	"	set box6 { type ipv6_addr; }\n"
 	/* network_rate, from the box: each element has a limit of its own. (A named one each would be read in every change.) */
 	NET_RATES
+	/* network_connections: each element counts its own */
+	"	set connections4 { type ipv4_addr; ct count over 1; }\n"
+	"	set connections6 { type ipv6_addr; ct count over 1; }\n"
 	/* allow and deny */
 	REACH_SETS("4", "ipv4_addr")
 	REACH_SETS("6", "ipv6_addr")
@@ -111,8 +114,8 @@ const char net_table_inet[] =
 	"		ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n"
 	"		ct state established,related accept\n"
 	"		ct state invalid drop\n"
-	"		ip saddr . meta l4proto . th dport @allow_host4 accept\n"
-	"		ip6 saddr . meta l4proto . th dport @allow_host6 accept\n"
+	"		ip saddr . meta l4proto . th dport @allow_host4 goto counted\n"
+	"		ip6 saddr . meta l4proto . th dport @allow_host6 goto counted\n"
 	"		goto refuse\n"
 	"	}\n"
 
@@ -128,16 +131,24 @@ const char net_table_inet[] =
 	"	chain out4 {\n"
 	"		ct state established,related accept\n"
 	"		ct state invalid drop\n"
-	"		ip daddr @box4 ip saddr . meta l4proto . th dport @allow_boxes4 accept\n"
+	"		ip daddr @box4 ip saddr . meta l4proto . th dport @allow_boxes4 goto counted\n"
 	"		ip daddr @box4 goto refuse\n"
-	REACH_RULES("4", "ip", LINK_LOCAL4)
+	REACH_RULES("4", "ip", LINK_LOCAL4, "goto counted")
+	"		goto counted\n"
 	"	}\n"
 	"	chain out6 {\n"
 	"		ct state established,related accept\n"
 	"		ct state invalid drop\n"
-	"		ip6 daddr @box6 ip6 saddr . meta l4proto . th dport @allow_boxes6 accept\n"
+	"		ip6 daddr @box6 ip6 saddr . meta l4proto . th dport @allow_boxes6 goto counted\n"
 	"		ip6 daddr @box6 goto refuse\n"
-	REACH_RULES("6", "ip6", LINK_LOCAL6)
+	REACH_RULES("6", "ip6", LINK_LOCAL6, "goto counted")
+	"		goto counted\n"
+	"	}\n"
+	/* network_connections: asked last, because what is refused shall not count. */
+	"	chain counted {\n"
+	"		ct state new ip saddr @connections4 goto refuse\n"
+	"		ct state new ip6 saddr @connections6 goto refuse\n"
+	"		accept\n"
 	"	}\n"
 	/* Whoever sends from the host itself is outside as well. */
 	"	chain output {\n"
@@ -231,11 +242,11 @@ const char net_table_bridge[] =
 	/* Ports of boxes are isolated from each other, but a router among the stations would send back what is for a box. */
 	"	chain out4 {\n"
 	"		ip daddr @box4 goto refuse\n"
-	REACH_RULES("4", "ip", LINK_LOCAL4)
+	REACH_RULES("4", "ip", LINK_LOCAL4, "accept")
 	"	}\n"
 	"	chain out6 {\n"
 	"		ip6 daddr @box6 goto refuse\n"
-	REACH_RULES("6", "ip6", LINK_LOCAL6)
+	REACH_RULES("6", "ip6", LINK_LOCAL6, "accept")
 	"	}\n"
 	"	chain refuse {\n"
 	"		drop\n"

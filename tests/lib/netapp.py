@@ -47,12 +47,12 @@ def mac(number, end):
     return f"02:00:00:00:{number:02x}:{end:02x}"
 
 
-def record(number, lines="", nat="no", rate=0, kind="veth", addresses=None):
+def record(number, lines="", nat="no", rate=0, connections=0, kind="veth", addresses=None):
     """The text of the record of box `number` (from 1). `lines`: allow, deny, publish, in that order."""
     four, six = addresses or ADDRESSES[f"box{number}"]
     bridge = "bridge br0\n" if kind == "bridge" else ""
     return (f"nsbox-network 1\nid aaaaaaa{number:03d}\nkind {kind}\nlink nsb{number}\n{bridge}host_mac {mac(number, 1)}\n"
-            f"box_mac {mac(number, 2)}\naddress {four}\naddress {six}\nnat {nat}\nforwarding check\nrate {rate}\n{lines}end\n")
+            f"box_mac {mac(number, 2)}\naddress {four}\naddress {six}\nnat {nat}\nforwarding check\nrate {rate}\nconnections {connections}\n{lines}end\n")
 
 
 class Lab:

@@ -25,6 +25,7 @@ pool 10.213.0.0/16
 nat yes
 forwarding check
 rate 20000000
+connections 8192
 allow host:53
 allow [2001:db8::/32]:443/tcp
 deny any:25/tcp
@@ -65,12 +66,12 @@ def test_link(record):
     lines, said = show()
     counted = counters("lo")
     assert lines == {"mode": ["veth"], "link": ["lo"], "address": ["10.213.0.5", "fd6e:7362:6f78::5"], "nat": ["yes"],
-                     "rate": ["20Mbit"], "allow": ["host:53", "[2001:db8::/32]:443/tcp"], "deny": ["any:25/tcp"],
+                     "rate": ["20Mbit"], "connections": ["at most 8192"], "allow": ["host:53", "[2001:db8::/32]:443/tcp"], "deny": ["any:25/tcp"],
                      "publish": ["8080:80"],
                      "sent": [f"{counted['rx_bytes']} bytes, {counted['rx_packets']} packets"],
                      "received": [f"{counted['tx_bytes']} bytes, {counted['tx_packets']} packets"]}
     assert said == {"mode": "veth", "link": "lo", "addresses": ["10.213.0.5", "fd6e:7362:6f78::5"], "nat": True,
-                    "rate": 20000000, "allow": ["host:53", "[2001:db8::/32]:443/tcp"], "deny": ["any:25/tcp"],
+                    "rate": 20000000, "connections": 8192, "allow": ["host:53", "[2001:db8::/32]:443/tcp"], "deny": ["any:25/tcp"],
                     "publish": ["8080:80"], "sent_bytes": counted["rx_bytes"], "sent_packets": counted["rx_packets"],
                     "received_bytes": counted["tx_bytes"], "received_packets": counted["tx_packets"]}
     (listed,) = [one for one in boxes() if one["id"] == "aaaaaaaaaa"]

@@ -112,7 +112,7 @@ class Record:
         kind = ["kind bridge" if bridge else "kind veth", f"link {self.link}"] + ([f"bridge {bridge}"] if bridge else [])
         lines = ["nsbox-network 1", f"id {self.id}"] + kind + [f"host_mac {self.host_mac}", f"box_mac {self.box_mac}"]
         lines += [f"address {address}" for address in addresses] + [f"pool {pool}" for pool in pools]
-        self.text = "\n".join(lines + ["nat yes", f"forwarding {forwarding}", f"rate {rate}", "end", ""])
+        self.text = "\n".join(lines + ["nat yes", f"forwarding {forwarding}", f"rate {rate}", "connections 0", "end", ""])
 
     def run(self, where, verb, box=None, prefix=()):
         # a shell, because descriptor 3 must be the namespace and pytest has one of that number

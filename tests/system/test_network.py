@@ -422,6 +422,19 @@ def test_conversations_of_the_gap(veth, lab):
         assert [box.udp(HOST[0], PORT, 1, None, 5555)["how"] for box in all_] == ["rejected"] * 3
 
 
+# -- connections --
+
+
+def test_connections(veth):
+    """network_connections: so many at once for each address of each box, and the next ones are refused at once."""
+    veth("network_connections = 5")
+    with boxes("alice", "bob") as both:
+        for box in both:
+            for address in FAR:
+                found = [result["how"] for result in box.many(*[["udp", address, PORT]] * 12)]
+                assert (found.count("reached"), found.count("rejected")) == (5, 7), found
+
+
 # -- rate --
 
 

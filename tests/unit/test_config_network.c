@@ -62,6 +62,8 @@ static void refused(void **state)
 		{ "network_pool", "10.99.0.0/16 10.98.0.1/16",
 		  "\"10.98.0.1/16\" has bits set beyond its prefix of 16" },
 		{ "network_pool", "169.254.0.0/16", "of which no box can have an address" },
+		{ "network_connections", "0", "\"0\" is neither a number from 1 to 2147483647 nor \"infinity\"" },
+		{ "network_connections", "many", "\"many\" is neither a number from 1 to 2147483647 nor \"infinity\"" },
 		{ "network_rate", "20", "\"20\" is no rate like 500kbit, 20Mbit or 1Gbit, nor \"infinity\"" },
 		{ "network_rate", "20M", "\"20M\" is no rate like 500kbit" },
 		{ "network_rate", "20 Mbit", "one value is allowed, \"Mbit\" is too much" },
@@ -128,7 +130,7 @@ static void builtin(void **state)
 	assert_string_equal(s.network, "loopback");
 	assert_false(s.network_named);
 	assert_list(&s.network_pool, POOLS);
-	assert_true(s.network_rate == NSB_INFINITY && s.nat);
+	assert_true(s.network_rate == NSB_INFINITY && s.network_connections == 4096 && s.nat);
 	assert_int_equal(s.forwarding, NSB_FORWARDING_CHECK);
 	assert_list(&s.dns, "<host>");
 	assert_list(&s.publish, "");
@@ -142,7 +144,7 @@ static void taken(void **state)
 {
 	nsb_config *config =
 		read_good("[profile p]\nusers =\nnetwork = bridge:br-lan.1\nnetwork_pool = 192.0.2.0/24\n"
-			  "network_pool = 2001:db8::/64\nnetwork_rate = 20Mbit\nnat = no\nforwarding = set\n"
+			  "network_pool = 2001:db8::/64\nnetwork_rate = 20Mbit\nnetwork_connections = 100\nnat = no\nforwarding = set\n"
 			  "dns = 192.0.2.53\ndns = 2001:db8::53\npublish = 8080:80 53:53/udp\n"
 			  "allow = host:53 boxes\nallow = [2001:db8::/32]:443/tcp\ndeny = any:25/tcp\n");
 	nsb_settings s = settings_of(config, "p");
@@ -154,7 +156,7 @@ static void taken(void **state)
 	assert_list(&s.network_pool, "<192.0.2.0/24> <2001:db8::/64>");
 	assert_int_equal(s.network_pool.origins[1].line, 5);
 	assert_list(&s.dns, "<192.0.2.53> <2001:db8::53>");
-	assert_true(s.network_rate == 20000000 && !s.nat);
+	assert_true(s.network_rate == 20000000 && s.network_connections == 100 && !s.nat);
 	assert_int_equal(s.forwarding, NSB_FORWARDING_SET);
 	assert_list(&s.publish, "<8080:80> <53:53/udp>");
 	assert_list(&s.allow, "<host:53> <boxes> <[2001:db8::/32]:443/tcp>");

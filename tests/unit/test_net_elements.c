@@ -39,7 +39,7 @@ int __wrap_fclose(FILE *file)
 #define BOTH	 FOUR "address fd00::2\n"
 #define NO_NAT	 "nat no\nforwarding check\n"
 #define NAT	 "nat yes\nforwarding check\n"
-#define FREELY	 "rate 0\n"
+#define FREELY	 "rate 0\nconnections 0\n"
 
 static void read_record(const char *text, nsb_network_record *ret)
 {
@@ -83,8 +83,11 @@ static const struct {
 	const char *nat_and_rate, *lines, *wanted[6];
 } rows[] = {
 	{ NAT FREELY, "", { "nat4 { 10.9.0.2 }", "nat6 { fd00::2 }" } },
-	{ NO_NAT "rate 8000000\n", "",
+	{ NO_NAT "rate 8000000\nconnections 0\n", "",
 	  { "add element inet nsbox rates { \"nsb-1\" limit rate over 1000000 bytes/second burst 131072 bytes }\n" } },
+	{ NO_NAT "rate 0\nconnections 100\n", "",
+	  { "add element inet nsbox connections4 { 10.9.0.2 ct count over 100 }\n",
+	    "add element inet nsbox connections6 { fd00::2 ct count over 100 }\n" } },
 	{ NO_NAT FREELY, "publish 8080:80\n",
 	  { "publish4 { 6 . 8080 : 10.9.0.2 . 80 }", "publish6 { 6 . 8080 : fd00::2 . 80 }" } },
 	{ NO_NAT FREELY, "publish 53:5353/udp\n",
@@ -180,7 +183,7 @@ static void a_box_on_a_bridge(void **state)
 		"add element bridge nsbox rates { \"nsb-1\" limit rate over 1000 bytes/second burst 131072 bytes }\n",
 	};
 	net_elements e = elements_of(BRIDGE BOTH NO_NAT
-				     "rate 8000\nallow 10.9.0.7:80/tcp\nallow host:22/tcp\nallow boxes\ndeny any\nend\n");
+				     "rate 8000\nconnections 0\nallow 10.9.0.7:80/tcp\nallow host:22/tcp\nallow boxes\ndeny any\nend\n");
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)

@@ -495,11 +495,11 @@ static void name_servers(void **state)
 #define VETH                                                                                                           \
 	"nsbox-network 1\nid k3j5h7g9fx\nkind veth\nlink nsbk3j5h7g9fx\nhost_mac 02:00:00:00:00:01\n"                  \
 	"box_mac 06:ff:0a:1b:2c:3d\naddress 10.213.0.5\naddress fd6e:7362:6f78::5\npool 10.213.0.0/16\n"               \
-	"pool fd6e:7362:6f78::/64\nnat yes\nforwarding check\nrate 20000000\nallow host:53\nallow boxes\n"             \
+	"pool fd6e:7362:6f78::/64\nnat yes\nforwarding check\nrate 20000000\nconnections 8192\nallow host:53\nallow boxes\n"             \
 	"deny any:25/tcp\npublish 8080:80\nend\n"
 #define BRIDGE                                                                                                         \
 	"nsbox-network 1\nid k3j5h7g9fx\nkind bridge\nlink nsb0\nbridge br0\nhost_mac 02:00:00:00:00:01\n"             \
-	"box_mac 02:00:00:00:00:02\naddress fd00::5\nnat no\nforwarding set\nrate 0\nend\n"
+	"box_mac 02:00:00:00:00:02\naddress fd00::5\nnat no\nforwarding set\nrate 0\nconnections 0\nend\n"
 
 static nsb_network_record record;
 
@@ -584,6 +584,8 @@ static void damaged(void **state)
 		{ "nat yes\n", "" },
 		{ "forwarding check", "forwarding" },
 		{ "rate 20000000", "rate 020000000" },
+		{ "connections 8192", "connections 08192" },
+		{ "connections 8192", "connections 4294967296" },
 		{ "rate 20000000", "rate -1" },
 		{ "rate 20000000", "rate 9223372036854775808" },
 		{ "allow host:53", "allow host:0" },

@@ -54,7 +54,7 @@ def outside(vm):
     vm.write(vm.prober_path, "#!/bin/sh\n" + netlab.netprobe.command() + "\n", mode="755")
     addresses = "".join(f"ip -n outside addr add {address} dev lo nodad\n" for address in (*FAR, METADATA[0]))
     # emulated, the machine takes longer to load these in a login than a login may take (nsbox-helper(8))
-    vm.run("modprobe -a veth nf_tables nft_ct nft_chain_nat nft_masq nft_nat nft_fib_inet nft_limit nft_reject_inet nf_conntrack_netlink "
+    vm.run("modprobe -a veth nf_tables nft_ct nft_chain_nat nft_masq nft_nat nft_fib_inet nft_limit nft_connlimit nft_reject_inet nf_conntrack_netlink "
            "sch_tbf", timeout=120, check=True)
     vm.run(f"""set -e
         ip netns add outside
