@@ -23,7 +23,7 @@
 
 typedef struct writer {
 	const nsb_network_record *record;
-	FILE *make, *renew, *published, *shut, *forget;
+	FILE *make, *renew, *published, *shut, *forget, *rest, *wake;
 } writer;
 
 /* What an element is for the box. */
@@ -107,6 +107,18 @@ static void put_connections(writer *to, const nsb_address *address)
 	snprintf(set, sizeof(set), "inet nsbox connections%c", four_or_six(address->family));
 	snprintf(limit, sizeof(limit), " ct count over %" PRIu64, to->record->connections);
 	element(to, PART, set, plain(address, text), limit);
+}
+
+static void put_rest(writer *to, const nsb_address *address)
+{
+	char text[NSB_ADDRESS_SIZE];
+
+	plain(address, text);
+	/* also where it is there already: its time begins anew */
+	for (int i = 0; i < 3; i++)
+		fprintf(to->rest, "%s element inet nsbox rest%c { %s }\n", i == 1 ? "delete" : "add",
+			four_or_six(address->family), text);
+	fprintf(to->wake, "delete element inet nsbox rest%c { %s }\n", four_or_six(address->family), text);
 }
 
 static void put_nat(writer *to, const nsb_address *address)
@@ -247,6 +259,7 @@ static int put_inet(writer *to, const nsb_address *address)
 	put_own(to, "inet", record->kind == NSB_NETWORK_BRIDGE ? record->bridge : record->link, address);
 	snprintf(set, sizeof(set), "inet nsbox box%c", four_or_six(address->family));
 	element(to, LEAVE, set, plain(address, text), "");
+	put_rest(to, address);
 	put_connections(to, address);
 	if (record->nat)
 		put_nat(to, address);
@@ -347,20 +360,24 @@ static int put_all(writer *to)
 int net_elements_make(const nsb_network_record *record, net_elements *ret)
 {
 	net_elements made = { 0 };
-	size_t sizes[5];
-	writer to = { record,
-		      open_memstream(&made.make, &sizes[0]),
-		      open_memstream(&made.renew, &sizes[1]),
-		      open_memstream(&made.published, &sizes[2]),
-		      open_memstream(&made.shut, &sizes[3]),
-		      open_memstream(&made.forget, &sizes[4]) };
-	FILE *files[] = { to.make, to.renew, to.published, to.shut, to.forget };
-	int r = -ENOMEM;
+	writer to = { .record = record };
+	const struct {
+		FILE **file;
+		char **text;
+	} all[] = { { &to.make, &made.make }, { &to.renew, &made.renew },   { &to.published, &made.published },
+		    { &to.shut, &made.shut }, { &to.forget, &made.forget }, { &to.rest, &made.rest },
+		    { &to.wake, &made.wake } };
+	size_t sizes[sizeof(all) / sizeof(all[0])], n = 0;
+	int r = 0;
 
-	if (to.make != NULL && to.renew != NULL && to.published != NULL && to.shut != NULL && to.forget != NULL)
+	for (; r == 0 && n < sizeof(all) / sizeof(all[0]); n++) {
+		*all[n].file = open_memstream(all[n].text, &sizes[n]);
+		r = *all[n].file == NULL ? -ENOMEM : 0;
+	}
+	if (r == 0)
 		r = put_all(&to);
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (files[i] != NULL && fclose(files[i]) != 0)
+	for (size_t i = 0; i < n; i++)
+		if (*all[i].file != NULL && fclose(*all[i].file) != 0)
 			r = -ENOMEM;
 	if (r < 0)
 		net_elements_free(&made);
@@ -376,5 +393,7 @@ void net_elements_free(net_elements *elements)
 	free(elements->published);
 	free(elements->shut);
 	free(elements->forget);
+	free(elements->rest);
+	free(elements->wake);
 	*elements = (net_elements){ 0 };
 }

@@ -10,7 +10,9 @@ typedef struct net_elements {
 	char *renew;  /* adds what is missing */
 	char *published; /* "SET\tKEY\tADDRESS . PORT", a line each: a port may be another box's, so it is looked at first */
 	char *shut;   /* removes all but what `forget` removes: then whatever comes from or goes to its link is dropped */
-	char *forget; /* removes the rest: at the end, where they are removed one by one */
+	char *forget; /* removes the others: at the end, where they are removed one by one */
+	char *rest;   /* adds the addresses to those that rest, from now on */
+	char *wake;   /* removes them there */
 } net_elements;
 
 /* 0, -ENOMEM, -EINVAL for a record with words that are none. The caller empties *ret by net_elements_free(). */

@@ -18,64 +18,16 @@
 
 #include "common/fd-util.h"
 #include "helper/fault.h"
+#include "helper/net-netfilter.h"
 
 #define PASSES_MAX 8 /* connections may come while we look */
-
-typedef struct message {
-	struct nlmsghdr head;
-	struct nfgenmsg netfilter;
-	char attributes[1024];
-} message;
-
-static void begin(message *m, int type, int flags, int family)
-{
-	memset(m, 0, sizeof(*m));
-	m->head = (struct nlmsghdr){ .nlmsg_len = NLMSG_LENGTH(sizeof(m->netfilter)),
-				     .nlmsg_type = (unsigned short)(NFNL_SUBSYS_CTNETLINK << 8 | type),
-				     .nlmsg_flags = (unsigned short)(NLM_F_REQUEST | flags) };
-	m->netfilter.nfgen_family = (unsigned char)family;
-}
-
-static void put(message *m, int type, const void *data, size_t size)
-{
-	struct nlattr *attribute = (struct nlattr *)((char *)m + NLMSG_ALIGN(m->head.nlmsg_len));
-
-	attribute->nla_type = (unsigned short)type;
-	attribute->nla_len = (unsigned short)(NLA_HDRLEN + size);
-	memcpy((char *)attribute + NLA_HDRLEN, data, size);
-	m->head.nlmsg_len = NLMSG_ALIGN(m->head.nlmsg_len) + NLA_ALIGN(attribute->nla_len);
-}
-
-/* The attribute of that type among `size` bytes of them, or NULL. */
-static const struct nlattr *find(const void *from, size_t size, int type)
-{
-	const char *at = from;
-
-	while (size >= NLA_HDRLEN) {
-		const struct nlattr *attribute = (const struct nlattr *)at;
-		size_t length = NLA_ALIGN(attribute->nla_len);
-
-		if (attribute->nla_len < NLA_HDRLEN || attribute->nla_len > size)
-			return NULL;
-		if ((attribute->nla_type & NLA_TYPE_MASK) == type)
-			return attribute;
-		at += length;
-		size = length < size ? size - length : 0;
-	}
-	return NULL;
-}
-
-static const struct nlattr *find_in(const struct nlattr *nest, int type)
-{
-	return nest == NULL ? NULL : find((const char *)nest + NLA_HDRLEN, (size_t)nest->nla_len - NLA_HDRLEN, type);
-}
 
 /* Whether the first packet of the connection (`side` CTA_TUPLE_ORIG) or its answer (CTA_TUPLE_REPLY) is from the address. */
 static bool is_from(const void *attributes, size_t size, int side, const nsb_address *address)
 {
 	bool four = address->family == AF_INET;
-	const struct nlattr *ip = find_in(find(attributes, size, side), CTA_TUPLE_IP);
-	const struct nlattr *source = find_in(ip, four ? CTA_IP_V4_SRC : CTA_IP_V6_SRC);
+	const struct nlattr *ip = netfilter_find_in(netfilter_find(attributes, size, side), CTA_TUPLE_IP);
+	const struct nlattr *source = netfilter_find_in(ip, four ? CTA_IP_V4_SRC : CTA_IP_V6_SRC);
 	size_t width = nsb_address_width(address->family) / 8;
 
 	return source != NULL && source->nla_len == NLA_HDRLEN + width &&
@@ -92,7 +44,7 @@ static bool is_of(const void *attributes, size_t size, const nsb_address address
 	return false;
 }
 
-static int send_message(int fd, const message *m)
+static int send_message(int fd, const netfilter_message *m)
 {
 	return send(fd, m, m->head.nlmsg_len, 0) < 0 ? -errno : 0;
 }
@@ -117,15 +69,16 @@ static int answer_to(int fd)
 static int forget_one(int fd, const void *attributes, size_t size, int family)
 {
 	static const int by[] = { CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID };
-	message m;
+	netfilter_message m;
 	int r;
 
-	begin(&m, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
+	netfilter_begin(&m, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
 	for (size_t i = 0; i < sizeof(by) / sizeof(by[0]); i++) {
-		const struct nlattr *found = find(attributes, size, by[i]);
+		const struct nlattr *found = netfilter_find(attributes, size, by[i]);
 
 		if (found != NULL && found->nla_len < 256)
-			put(&m, found->nla_type, (const char *)found + NLA_HDRLEN, found->nla_len - (size_t)NLA_HDRLEN);
+			netfilter_put(&m, found->nla_type, (const char *)found + NLA_HDRLEN,
+				      found->nla_len - (size_t)NLA_HDRLEN);
 	}
 	r = send_message(fd, &m);
 	if (r == 0)
@@ -176,10 +129,10 @@ static int take_answers(const char *bytes, size_t size, const nsb_address addres
 static int pass(int fd, int fd_delete, const nsb_address addresses[2], size_t *ret_found)
 {
 	static _Alignas(struct nlmsghdr) char buffer[32768]; /* as large as the kernel makes its messages */
-	message m;
+	netfilter_message m;
 	int r;
 
-	begin(&m, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
+	netfilter_begin(&m, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
 	r = send_message(fd, &m);
 	for (r = r < 0 ? r : 1; r > 0;) {
 		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
@@ -202,5 +155,7 @@ int net_flows_forget(const nsb_address addresses[2])
 		found = 0;
 		r = fd < 0 || fd_delete < 0 ? -errno : pass(fd, fd_delete, addresses, &found);
 	}
+	if (r == 0 && found > 0)
+		r = -EBUSY;
 	return r == -EINVAL ? -EOPNOTSUPP : r; /* so says nfnetlink of a part that is not there */
 }

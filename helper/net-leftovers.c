@@ -25,6 +25,9 @@ static const struct {
 	unsigned address, link; /* NONE: in none */
 #define NONE WORDS_MAX
 } sets[] = {
+	/* the first: an address whose box may have left connections does not rest */
+	{ "set inet nsbox rest4", 0, NONE },
+	{ "set inet nsbox rest6", 0, NONE },
 	{ "set inet nsbox own4", 1, 0 },
 	{ "set inet nsbox own6", 1, 0 },
 	{ "set inet nsbox allow_all4", 0, NONE },

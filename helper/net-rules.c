@@ -5,8 +5,10 @@
  * What keeps a box closed when something fails:
  *
  *   up     the elements come before the link. Connections of whoever had the address before are forgotten when the new box's
- *          elements are in, because from then on none can come that the rules would not have let in.
- *   down   the link goes before the elements. (nsbox-net.c)
+ *          elements are in, because from then on none can come that the rules would not have let in. An address that rests
+ *          has none.
+ *   down   the link goes before the elements (nsbox-net.c), and those by which packets pass before those by which they are known.
+ *          In between connections are forgotten: a walk through all of the kernel's, which a login does not have to wait for.
  */
 #include "helper/net-rules.h"
 
@@ -23,6 +25,7 @@
 #include "helper/net-flows.h"
 #include "helper/net-leftovers.h"
 #include "helper/net-nft.h"
+#include "helper/net-rest.h"
 #include "helper/net-table.h"
 
 #define TRIES 16 /* others make the table, or remove it, while we look */
@@ -146,23 +149,51 @@ static int elements_of(const nsb_network_record *record, net_elements *ret, nsb_
 		     : 0;
 }
 
-/* Here, though `down` has done it: while nobody has the address, whoever is near the host sends in its name or to it, and the box
- * would go on with such a connection as `established`. */
-int net_rules_up(const nsb_network_record *record, nsb_error *error)
+/*
+ * An address that rests, and is no box's, is one that the last box has left in order: nobody could connect to it or in its name since.
+ * 0; 1: it does not, or something else is in the way.
+ */
+static int up_at_once(const nsb_network_record *record, const net_elements *elements, nsb_error *error)
 {
-	net_elements elements = { 0 };
+	net_nft_answer answer = { 0 };
+	int r = net_rest_all(record->address);
+
+	if (r < 0)
+		return nsb_error_set(error, r, "cannot look at the rules of the box: %s", strerror(-r));
+	if (r == 0)
+		return 1;
+	r = net_nft_run(elements->make, NULL, &answer);
+	if (r == -ENOENT || r == -EEXIST || r == -EBUSY || is_race(r, &answer))
+		return 1;
+	return r < 0 ? failed("add", r, &answer, error) : 0;
+}
+
+/* While nobody has the address and it does not rest, whoever is near the host sends in its name or to it, and the box would go on
+ * with such a connection as `established`. */
+static int up_slowly(const nsb_network_record *record, const net_elements *elements, nsb_error *error)
+{
 	net_nft_answer answer = { 0 };
 	nsb_error ignored = { 0 };
 	bool made;
-	int r = elements_of(record, &elements, error);
+	int r = put_in(record, elements->make, &made, &answer, error);
 
-	if (r == 0)
-		r = put_in(record, elements.make, &made, &answer, error);
 	if (r == 0) {
 		r = forget_flows(record, error);
 		if (r < 0)
 			net_rules_down(record, &ignored);
 	}
+	return r;
+}
+
+int net_rules_up(const nsb_network_record *record, nsb_error *error)
+{
+	net_elements elements = { 0 };
+	int r = elements_of(record, &elements, error);
+
+	if (r == 0)
+		r = up_at_once(record, &elements, error);
+	if (r == 1)
+		r = up_slowly(record, &elements, error);
 	net_elements_free(&elements);
 	return r;
 }
@@ -256,7 +287,8 @@ static int remove_published(char *published, char **ret)
 	NSB_FREE char *lines = strdup("");
 	char *save = NULL;
 
-	for (char *line = strtok_r(published, "\n", &save); line != NULL && lines != NULL; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = strtok_r(published, "\n", &save); line != NULL && lines != NULL;
+	     line = strtok_r(NULL, "\n", &save)) {
 		char *key = strchr(line, '\t'), *data = strrchr(line, '\t');
 		NSB_FREE char *before = NULL;
 		int r;
@@ -275,22 +307,47 @@ static int remove_published(char *published, char **ret)
 	return *ret == NULL ? -ENOMEM : 0;
 }
 
+/* Removes all by which the box's packets may pass, and the ports that lead to it. What is left drops what comes in its name. */
+static int shut(const net_elements *elements, nsb_error *error)
+{
+	NSB_FREE char *text = NULL, *published = NULL;
+	int r = remove_published(elements->published, &published);
+
+	if (r < 0)
+		return nsb_error_set(error, r, "cannot look at the published ports: %s", strerror(-r));
+	text = nsb_format("%s%s", published, elements->shut);
+	return text == NULL ? nsb_error_set(error, ENOMEM, "no memory") : take_out(text, error);
+}
+
+/* In one transaction its addresses are no box's and rest. Where something of the box was missing, anything may have come in between:
+ * then they do not, also not still. */
+static int lay_to_rest(const net_elements *elements, nsb_error *error)
+{
+	NSB_FREE char *text = nsb_format("%s%s", elements->forget, elements->rest);
+	NSB_FREE char *restless = nsb_format("%s%s", elements->wake, elements->forget);
+	net_nft_answer answer;
+	int r;
+
+	if (text == NULL || restless == NULL)
+		return nsb_error_set(error, ENOMEM, "no memory");
+	r = net_nft_run(text, NULL, &answer);
+	for (int i = 0; is_race(r, &answer) && i < TRIES; i++)
+		r = net_nft_run(text, NULL, &answer);
+	return r < 0 ? take_out(restless, error) : 0;
+}
+
 int net_rules_down(const nsb_network_record *record, nsb_error *error)
 {
 	net_elements elements = { 0 };
-	NSB_FREE char *text = NULL, *published = NULL;
 	int r = elements_of(record, &elements, error);
 
-	if (r == 0) {
-		r = remove_published(elements.published, &published);
-		if (r < 0)
-			nsb_error_set(error, r, "cannot look at the published ports: %s", strerror(-r));
-	}
-	if (r == 0) {
-		text = nsb_format("%s%s%s", published, elements.shut, elements.forget);
-		r = text == NULL ? nsb_error_set(error, ENOMEM, "no memory") : take_out(text, error);
-	}
-	net_elements_free(&elements);
+	if (r == 0)
+		r = shut(&elements, error);
 	/* before the address is another box's: it would take up what this one has left */
-	return r == 0 ? forget_flows(record, error) : r;
+	if (r == 0)
+		r = forget_flows(record, error);
+	if (r == 0)
+		r = lay_to_rest(&elements, error);
+	net_elements_free(&elements);
+	return r;
 }

@@ -53,6 +53,10 @@ const char net_table_inet[] =
 	/* network_connections: each element counts its own */
 	"	set connections4 { type ipv4_addr; ct count over 1; }\n"
 	"	set connections6 { type ipv6_addr; ct count over 1; }\n"
+	/* Addresses that boxes had: closed, so that the next one need not look for connections in their name. They are left here
+	 * meanwhile, because for what is removed the kernel waits for a grace period. */
+	"	set rest4 { type ipv4_addr; timeout 1h; }\n"
+	"	set rest6 { type ipv6_addr; timeout 1h; }\n"
 	/* allow and deny */
 	REACH_SETS("4", "ipv4_addr")
 	REACH_SETS("6", "ipv6_addr")
@@ -73,6 +77,8 @@ const char net_table_inet[] =
 	"		iifname @links goto from_link\n"
 	"		ip saddr @box4 iifname . ip saddr != @own4 drop\n"
 	"		ip6 saddr @box6 iifname . ip6 saddr != @own6 drop\n"
+	"		ip saddr @rest4 ip saddr != @box4 drop\n"
+	"		ip6 saddr @rest6 ip6 saddr != @box6 drop\n"
 	"	}\n"
 	/* The limit comes first: what is dropped for its source costs as well. What is neither IPv4 nor IPv6 is dropped: a
 	 * link whose `own` elements are gone, or not yet there, is closed. */
@@ -122,6 +128,8 @@ const char net_table_inet[] =
 	/* From a box to elsewhere, and from elsewhere to a box. Between boxes the sender's rules decide. */
 	"	chain forward {\n"
 	"		type filter hook forward priority filter; policy accept;\n"
+	"		ip daddr @rest4 ip daddr != @box4 goto into_rest\n"
+	"		ip6 daddr @rest6 ip6 daddr != @box6 goto into_rest\n"
 	"		ip saddr @box4 goto out4\n"
 	"		ip6 saddr @box6 goto out6\n"
 	"		ip daddr @box4 goto into_box\n"
@@ -150,11 +158,23 @@ const char net_table_inet[] =
 	"		ct state new ip6 saddr @connections6 goto refuse\n"
 	"		accept\n"
 	"	}\n"
-	/* Whoever sends from the host itself is outside as well. */
+	/* Whoever sends from the host itself is outside as well. With IPv6 any user there can choose the address that he sends from
+	 * (IPV6_FREEBIND); `related` are what chain `refuse` sends in the name of a box, and ICMP errors. */
 	"	chain output {\n"
 	"		type filter hook output priority filter; policy accept;\n"
+	"		ip saddr @box4 ct state != related drop\n"
+	"		ip6 saddr @box6 ct state != related drop\n"
+	"		ip saddr @rest4 ct state != related drop\n"
+	"		ip6 saddr @rest6 ct state != related drop\n"
+	"		ip daddr @rest4 ip daddr != @box4 drop\n"
+	"		ip6 daddr @rest6 ip6 daddr != @box6 drop\n"
 	"		ip daddr @box4 goto into_box\n"
 	"		ip6 daddr @box6 goto into_box\n"
+	"	}\n"
+	"	chain into_rest {\n"
+	"		ip saddr @box4 goto refuse\n"
+	"		ip6 saddr @box6 goto refuse\n"
+	"		drop\n"
 	"	}\n"
 	/* `dnat`: what was led in, by publish or by a rule of the administrator's own. */
 	"	chain into_box {\n"

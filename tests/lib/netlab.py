@@ -183,8 +183,8 @@ def rows_of_ruleset(text):
         if kind == "metainfo":
             continue
         ours = (body["name"] if kind == "table" else body["table"]) == "nsbox"
-        if ours and body.get("name", "").startswith("layout"):
-            continue  # says how the table is made
+        if ours and body.get("name", "").startswith(("layout", "rest")):
+            continue  # says how the table is made; addresses that boxes had
         if kind in ("set", "map"):
             place = f"{body['family']} {body['table']} {body['name']}"
             found += [f"element of {place}: {json.dumps(element)}" for element in body.pop("elem", [])]

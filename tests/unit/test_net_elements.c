@@ -74,6 +74,10 @@ static void a_box_of_one_address(void **state)
 	assert_string_equal(e.shut, "delete element inet nsbox own4 { \"nsb-1\" . 10.9.0.2 }\n");
 	assert_string_equal(e.forget, "delete element inet nsbox links { \"nsb-1\" }\n"
 				      "delete element inet nsbox box4 { 10.9.0.2 }\n");
+	assert_string_equal(e.rest, "add element inet nsbox rest4 { 10.9.0.2 }\n"
+				    "delete element inet nsbox rest4 { 10.9.0.2 }\n"
+				    "add element inet nsbox rest4 { 10.9.0.2 }\n");
+	assert_string_equal(e.wake, "delete element inet nsbox rest4 { 10.9.0.2 }\n");
 	net_elements_free(&e);
 	assert_null(e.make);
 }
