@@ -11,7 +11,7 @@ SOURCE = pathlib.Path("/cache/src")
 DATE = 1700000000  # of the only commit
 
 # What autoreconf and `make dist` add to what is in the repository.
-GENERATED = {".tarball-version", "Makefile.in", "aclocal.m4", "configure"} | {
+GENERATED = {".tarball-version", "Makefile.in", "aclocal.m4", "configure", "packaging/rpm/pam_nsbox.spec"} | {
     f"build-aux/{name}" for name in ("ar-lib", "compile", "config.guess", "config.sub", "depcomp", "install-sh", "ltmain.sh",
                                      "missing", "test-driver")} | {
     f"m4/{name}.m4" for name in ("libtool", "ltoptions", "ltsugar", "ltversion", "lt~obsolete")}
