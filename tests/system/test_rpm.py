@@ -12,6 +12,9 @@ import pytest
 
 from lib import dist, host
 
+# The first test that wants them waits for tarball and package.
+pytestmark = pytest.mark.timeout(1200)
+
 # As systemd-rpm-macros has them by name; what they do is that package's business.
 MACROS = ("systemd_post", "systemd_preun", "systemd_postun")
 
@@ -61,7 +64,6 @@ def plain_name(name):
     return re.sub(r"(?<=/man\d)(/.*)\.gz$", r"\1", name.replace("/licenses/pam_nsbox-0.1.0", "/licenses/pam_nsbox"))
 
 
-@pytest.mark.timeout(900)
 def test_names(built):
     """The version is the tarball's, and stands nowhere else."""
     assert query(built["binary"], "--qf", "%{NAME} %{VERSION} %{RELEASE} %{LICENSE}") == "pam_nsbox 0.1.0 1 BSD-3-Clause"
