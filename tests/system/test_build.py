@@ -170,6 +170,7 @@ def expected_files():
         "/etc/security/nsbox.conf",
         *PROGRAMS,
         *(f"{unit_directory()}/{unit}" for unit in UNITS),
+        output("pkg-config", "--variable=completionsdir", "bash-completion").strip() + "/nsboxctl",
         *(f"/usr/share/man/man{page[-1]}/{page}" for page in os.listdir(f"{SOURCE}/man")),
         *(f"/usr/share/doc/pam_nsbox/{name}" for name in documents),
         *(f"/usr/share/doc/pam_nsbox/examples/pam.d/{name}" for name in examples),
@@ -374,6 +375,18 @@ def test_configure_units(tmp_path):
     configure(tmp_path, "--with-systemdsystemunitdir=no", check=True)
     plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
     assert "nsbox-bus" in plan and "nsbox.service" not in plan
+
+
+def test_configure_completion(tmp_path):
+    """--with-bashcompletiondir is where the completion goes, "no" leaves it out; it looks where the configuration is."""
+    configure(tmp_path, "--with-bashcompletiondir=/opt/completions", "--sysconfdir=/opt/etc", check=True)
+    assert "/opt/completions" in output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    output("make", "ctl/completion/nsboxctl", cwd=tmp_path)
+    text = pathlib.Path(tmp_path, "ctl/completion/nsboxctl").read_text()
+    assert '"/opt/etc"/security/nsbox.conf.d/*.conf' in text and "@" not in re.sub(r"@\"|\[@\]", "", text)
+    result = configure(tmp_path, "--without-bashcompletiondir", check=True)
+    assert re.search(r"^  bash completion +no$", result.out, re.M)
+    assert "completion/nsboxctl" not in output("make", "-n", "install-data-am", "DESTDIR=/d", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("argument, directory, summary", [
