@@ -39,6 +39,14 @@ def test_trees(v1):
     assert v1.run("test -d /sys/fs/cgroup/memory && test -d /sys/fs/cgroup/pids").rc == 0
 
 
+def test_service_is_skipped(v1):
+    """nsbox.service is for version 2: started, as a package does it, it neither runs nor fails."""
+    v1.run("systemctl daemon-reload && systemctl start nsbox.service", check=True)
+    shown = v1.run("systemctl show -p ActiveState -p ConditionResult nsbox.service", check=True).out.split()
+    assert set(shown) == {"ActiveState=inactive", "ConditionResult=no"}
+    assert v1.run("systemctl is-system-running").out == "running\n"
+
+
 def test_limits_are_set(v1, conf):
     """Each in the file of its tree; logind keeps the session."""
     conf("pids_max = 50", "memory_max = 150M", "swap_max = 50M", "cpu_max = 80%", "cpu_weight = 200", "cpuset = 0",
