@@ -39,6 +39,9 @@ int plan_upper(planner *p);
 /* The steps that make the root. */
 int plan_root(planner *p);
 
+/* Where what was written to an overlay over the host's tree can be looked at; nothing without one. */
+int plan_written(planner *p);
+
 /* The rows of a table whose conditions hold, as steps. */
 int plan_rows(planner *p, const nsb_view_row *rows, size_t n);
 

@@ -78,11 +78,21 @@ static int refuse_nonsense(planner *p)
 	const nsb_settings *s = p->settings;
 	bool overlay = strcmp(s->overlay, "no") != 0;
 
-	if (overlay && (p->plan->root_kind == NSB_ROOT_HOST || p->plan->root_kind == NSB_ROOT_CURATED))
+	if (overlay && p->plan->root_kind == NSB_ROOT_CURATED)
 		return nsb_error_set(p->error, EBADMSG,
 				     "overlay = %s: root = %s has mounts of the host in it, which an overlay does not "
 				     "show: name a directory, an image or layers as root",
 				     s->overlay, s->root);
+	if (overlay && p->plan->root_kind == NSB_ROOT_HOST && strcmp(s->overlay, "ephemeral") != 0)
+		return nsb_error_set(p->error, EBADMSG,
+				     "overlay = %s: what is written to the host's own tree cannot be kept beside it: "
+				     "write ephemeral, or name a directory, an image or layers as root",
+				     s->overlay);
+	if (overlay && p->plan->root_kind == NSB_ROOT_HOST && plan_keeps_ids(p))
+		return nsb_error_set(p->error, EBADMSG,
+				     "overlay = %s and user_namespace = keep-id: the host's own tree is not mapped: name a "
+				     "directory, an image or layers as root",
+				     s->overlay);
 	if (overlay && s->root_readonly)
 		return nsb_error_set(p->error, EBADMSG,
 				     "overlay = %s takes writes, root_readonly = yes refuses them: take one of the two "
@@ -118,6 +128,7 @@ int plan_decide_root(planner *p)
 		break;
 	default:
 		plan->root = strdup("/");
+		plan->host_overlaid = strcmp(s->overlay, "no") != 0;
 	}
 	return plan->root == NULL ? -ENOMEM : 0;
 }
@@ -182,6 +193,35 @@ static int plan_overlay(planner *p)
 	return r;
 }
 
+/* An overlay shows no other file system that is mounted in its tree, so each of the host's has one of its own. */
+static int plan_overlay_host(planner *p)
+{
+	NSB_FREE char *size = NULL;
+	NSB_FREE char *data = NULL;
+	int r = plan_memory(p, &size);
+
+	if (r < 0)
+		return r;
+	data = nsb_format("mode=0700,%s", size);
+	if (data == NULL)
+		return -ENOMEM;
+	return plan_add(p, (nsb_step){ .op = NSB_OP_OVERLAY_HOST,
+				       .src = p->plan->root,
+				       .data = data,
+				       .flags = NSB_STEP_NODEV,
+				       .why = "the host's tree as it is now; what is written goes with the box" });
+}
+
+int plan_written(planner *p)
+{
+	if (!p->plan->host_overlaid)
+		return 0;
+	return plan_add(p, (nsb_step){ .op = NSB_OP_WRITTEN,
+				       .dst = "/run/host/written",
+				       .flags = NSB_STEP_READ_ONLY | NSB_STEP_NOSUID | NSB_STEP_NODEV | NSB_STEP_NOEXEC,
+				       .why = "root may look at what was changed" });
+}
+
 int plan_root(planner *p)
 {
 	unsigned read_only = p->settings->root_readonly ? NSB_STEP_READ_ONLY : 0;
@@ -190,6 +230,8 @@ int plan_root(planner *p)
 
 	if (has_overlay(p))
 		return plan_overlay(p);
+	if (p->plan->host_overlaid)
+		return plan_overlay_host(p);
 	if (p->plan->root_kind == NSB_ROOT_CURATED) {
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_ROOT_TMPFS,
 					    .data = "mode=0755,size=4m,nr_inodes=4k",

@@ -173,7 +173,8 @@ int plan_warnings(planner *p)
 		  "devices of the host are open to whom their owner and mode on the host let in" },
 		{ p->plan->share, "the user's sessions in this box see, signal and trace each other" },
 		{ (p->when & NSB_VIEW_PRIVATE_TMP) == 0, "/tmp and /var/tmp are shared with other sessions" },
-		{ p->plan->root_kind == NSB_ROOT_HOST || p->settings->home == NSB_HOME_BIND,
+		{ !p->plan->host_overlaid &&
+			  (p->plan->root_kind == NSB_ROOT_HOST || p->settings->home == NSB_HOME_BIND),
 		  "files that the user leaves in the home (~/.ssh/authorized_keys, ~/.forward, user units) act "
 		  "outside" },
 	};

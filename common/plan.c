@@ -220,6 +220,8 @@ static int plan_view(planner *p)
 {
 	int r = plan_rows(p, nsb_view_before_proc, nsb_n_view_before_proc);
 
+	if (r == 0)
+		r = plan_written(p);
 	if (r == 0 && p->plan->root_kind == NSB_ROOT_CURATED)
 		r = plan_rows(p, nsb_curated_view_late, nsb_n_curated_view_late);
 	return r;

@@ -46,6 +46,8 @@ typedef enum nsb_op {
 	NSB_OP_ROOT_TMPFS,   /* a new tree in memory becomes the root; data: its options */
 	NSB_OP_LAYER,	     /* src: tree (directory or image) that the overlay is made of, the uppermost first */
 	NSB_OP_OVERLAY, /* the layers become the root; dst: directory, or data: tmpfs options, of what is written */
+	NSB_OP_OVERLAY_HOST, /* src: the host's tree, of which each file system comes under an overlay; data: tmpfs options */
+	NSB_OP_WRITTEN,	     /* dst: where root of the box can look at what that has taken */
 	NSB_OP_ALIAS,	/* src: /bin and the like: a symbolic link on the host is made at dst, a directory is bound */
 	NSB_OP_DETACH,	/* dst: unmount the clone of a host mount and what is below it */
 	NSB_OP_DETACH_KERNEL,	 /* unmount clones of kernel file systems wherever else they are mounted */
@@ -121,6 +123,7 @@ typedef struct nsb_plan {
 	size_t n_steps;
 	uint64_t namespaces; /* CLONE_NEW* that the box has */
 	int root_kind;	     /* nsb_root_kind */
+	bool host_overlaid;  /* writes to the host's tree go to memory */
 	char *terminal;	     /* path of the terminal the application brings; NULL if it makes its own */
 	char *root;	     /* what it is called: "/" for the host, a path, "curated", or the layers */
 	char **layers; /* paths of the trees that an overlay is made of, the uppermost first; none without an overlay */

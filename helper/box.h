@@ -91,6 +91,7 @@ typedef struct nsb_box {
 	/* the builder's */
 	int layers[NSB_LAYERS_MAX];
 	size_t n_layers;
+	int memory; /* directory: what is written to the overlays over the host's tree */
 	int host_root, root; /* directories: the tree we came from, the tree to be */
 	unsigned long long root_mount;
 	nsb_made_mount mounts[NSB_BOX_MOUNTS_MAX];

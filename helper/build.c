@@ -35,6 +35,8 @@ static const struct {
 	[NSB_OP_ROOT_TMPFS] = { root_tmpfs, NULL },
 	[NSB_OP_LAYER] = { root_layer, NULL },
 	[NSB_OP_OVERLAY] = { root_overlay, NULL },
+	[NSB_OP_OVERLAY_HOST] = { overlay_host, NULL },
+	[NSB_OP_WRITTEN] = { overlay_host_written, NULL },
 	[NSB_OP_ALIAS] = { root_alias, NULL },
 	[NSB_OP_SEAL] = { root_seal, NULL },
 	[NSB_OP_DETACH] = { mounts_detach, NULL },

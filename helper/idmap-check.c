@@ -16,6 +16,7 @@
 #include "common/string-util.h"
 #include "helper/idmap.h"
 #include "helper/image.h"
+#include "helper/mount-types.h"
 #include "helper/new-mount-api.h"
 #include "helper/share.h"
 #include "helper/tree.h"
@@ -109,24 +110,6 @@ static int check_closed(nsb_box *box, int host, const char *path)
 		path);
 }
 
-/* "\040" and the like of mountinfo, in place. */
-static void decode(char *text)
-{
-	char *to = text;
-
-	for (const char *at = text; *at != '\0'; to++) {
-		unsigned code;
-
-		if (sscanf(at, "\\%3o", &code) == 1 && strspn(at + 1, "01234567") >= 3) {
-			*to = (char)code;
-			at += 4;
-		} else {
-			*to = *at++;
-		}
-	}
-	*to = '\0';
-}
-
 /* A line of mountinfo, proc_pid_mountinfo(5). */
 typedef struct mounted {
 	unsigned long long id;
@@ -137,8 +120,8 @@ static bool next_mount(FILE *mountinfo, char **line, size_t *room, mounted *ret)
 {
 	while (getline(line, room, mountinfo) > 0)
 		if (sscanf(*line, "%llu %*u %31s %4095s %4095s", &ret->id, ret->device, ret->root, ret->point) == 4) {
-			decode(ret->root);
-			decode(ret->point);
+			mount_decode(ret->root);
+			mount_decode(ret->point);
 			return true;
 		}
 	return false;

@@ -2,6 +2,7 @@
 #include "helper/mount-types.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const kernel_types[] = { "proc",	"sysfs",      "cgroup",	   "cgroup2",  "devpts",
@@ -15,4 +16,21 @@ bool mount_type_is_kernel(const char *type)
 		if (strcmp(kernel_types[i], type) == 0)
 			return true;
 	return false;
+}
+
+void mount_decode(char *text)
+{
+	char *to = text;
+
+	for (const char *at = text; *at != '\0'; to++) {
+		unsigned code;
+
+		if (sscanf(at, "\\%3o", &code) == 1 && strspn(at + 1, "01234567") >= 3) {
+			*to = (char)code;
+			at += 4;
+		} else {
+			*to = *at++;
+		}
+	}
+	*to = '\0';
 }

@@ -7,4 +7,7 @@
 /* Whether it is a file system through which the kernel or the host is seen or set. */
 bool mount_type_is_kernel(const char *type);
 
+/* "\040" and the like of mountinfo, in place. */
+void mount_decode(char *text);
+
 #endif

@@ -389,6 +389,7 @@ static int serve(void)
 			       .upper = -1,
 			       .upper_lock = -1,
 			       .filter = -1,
+			       .memory = -1,
 			       .host_root = -1,
 			       .userns = -1,
 			       .hole = -1,

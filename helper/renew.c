@@ -48,7 +48,7 @@ static size_t n_sources;
 static const char *tree_path(const nsb_box *box)
 {
 	if (box->plan.root_kind == NSB_ROOT_HOST)
-		return "";
+		return box->plan.host_overlaid ? NULL : "";
 	return box->plan.root_kind == NSB_ROOT_TREE && box->plan.n_layers == 0 && !box->tree_is_image ? box->plan.root
 												      : NULL;
 }

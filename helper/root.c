@@ -20,20 +20,20 @@
 #include "helper/idmap.h"
 #include "helper/mounts.h"
 #include "helper/new-mount-api.h"
+#include "helper/root.h"
 #include "helper/steps.h"
 #include "helper/tree.h"
 
 /* A place to stand on until the pivot; it covers the registry in this namespace, which is welcome. What is mounted there
  * later lies upon what was before. */
-static int open_staging(nsb_box *box)
+int root_open_staging(nsb_box *box)
 {
 	return nsb_path_open(box->host_root, NSB_RUNDIR, NSB_PATH_DIRECTORY, NULL, NULL, &box->error);
 }
 
-/* Puts a detached mount there, upon what is there already; it stays the caller's. */
-static int stage(nsb_box *box, int mount, const char *name)
+int root_stage(nsb_box *box, int mount, const char *name)
 {
-	NSB_CLOSE int staging = open_staging(box);
+	NSB_CLOSE int staging = root_open_staging(box);
 
 	if (staging < 0)
 		return staging;
@@ -42,10 +42,9 @@ static int stage(nsb_box *box, int mount, const char *name)
 	return 0;
 }
 
-/* The mount that was staged last is the root from here on. */
-static int become_root(nsb_box *box, bool fresh_tmpfs)
+int root_become(nsb_box *box, bool fresh_tmpfs)
 {
-	box->root = open_staging(box);
+	box->root = root_open_staging(box);
 	if (box->root < 0)
 		return box->root;
 	box->root_mount = nsb_mount_id(box->root);
@@ -104,10 +103,10 @@ int root_tree(nsb_box *box, const nsb_step *step)
 {
 	/* The check has mounted the image; that mount belongs to no namespace yet, so it may become this one's. */
 	NSB_CLOSE int tree = box->tree_is_image ? take_image(box, step) : clone_tree(box, step);
-	int r = tree < 0 ? tree : stage(box, tree, step->src);
+	int r = tree < 0 ? tree : root_stage(box, tree, step->src);
 
 	if (r == 0)
-		r = become_root(box, false);
+		r = root_become(box, false);
 	if (r == 0 && (step->flags & NSB_STEP_IDMAP) && !box->tree_is_image)
 		r = map_mounts_below(box, step);
 	return r;
@@ -116,9 +115,9 @@ int root_tree(nsb_box *box, const nsb_step *step)
 int root_tmpfs(nsb_box *box, const nsb_step *step)
 {
 	NSB_CLOSE int mount = mounts_make(box, "tmpfs", step->data, step->flags);
-	int r = mount < 0 ? mount : stage(box, mount, "/");
+	int r = mount < 0 ? mount : root_stage(box, mount, "/");
 
-	return r < 0 ? r : become_root(box, true);
+	return r < 0 ? r : root_become(box, true);
 }
 
 /* ---- layers and overlay ---- */
@@ -155,7 +154,7 @@ int root_layer(nsb_box *box, const nsb_step *step)
 		layer = tree_open_layer(box->host_root, step->src, &box->error);
 	/* what is mounted nowhere gets a place, below what follows */
 	if (layer >= 0 && (box->tree_is_image || (step->flags & NSB_STEP_IDMAP)))
-		r = stage(box, layer, step->src);
+		r = root_stage(box, layer, step->src);
 	if (layer < 0 || r < 0)
 		return layer < 0 ? layer : r;
 	box->layers[box->n_layers++] = nsb_steal_fd(&layer);
@@ -166,7 +165,7 @@ int root_layer(nsb_box *box, const nsb_step *step)
 static int make_memory(nsb_box *box, const nsb_step *step)
 {
 	NSB_CLOSE int mount = mounts_make(box, "tmpfs", step->data, NSB_STEP_NOSUID | NSB_STEP_NODEV);
-	int r = mount < 0 ? mount : stage(box, mount, "the memory of the overlay");
+	int r = mount < 0 ? mount : root_stage(box, mount, "the memory of the overlay");
 
 	if (r < 0)
 		return r;
@@ -197,8 +196,7 @@ static int write_options(const nsb_box *box, int upper, int work, char *options,
 	return used < size ? 0 : -E2BIG;
 }
 
-/* An overlay asks nobody how the file systems of its parts are mounted: what one of them forbids, it forbids as well. */
-static unsigned long forbidden_by(int fd)
+unsigned long root_forbidden_by(int fd)
 {
 	struct statfs fs;
 
@@ -226,16 +224,16 @@ static int mount_as_root_of_box(nsb_box *box, const char *place, unsigned long f
 static int mount_overlay(nsb_box *box, const nsb_step *step, int upper, const char *options)
 {
 	unsigned long flags = MS_NODEV | (step->flags & NSB_STEP_READ_ONLY ? MS_RDONLY : 0);
-	NSB_CLOSE int staging = open_staging(box);
+	NSB_CLOSE int staging = root_open_staging(box);
 	char place[64];
 	int r;
 
 	if (staging < 0)
 		return staging;
 	for (size_t i = 0; i < box->n_layers; i++)
-		flags |= forbidden_by(box->layers[i]);
+		flags |= root_forbidden_by(box->layers[i]);
 	if (step->dst != NULL)
-		flags |= forbidden_by(upper);
+		flags |= root_forbidden_by(upper);
 	snprintf(place, sizeof(place), "/proc/self/fd/%d", staging);
 	r = mount_as_root_of_box(box, place, flags, options);
 	if (r <= 0)
@@ -262,7 +260,7 @@ static int check_merged(nsb_box *box, const nsb_step *step)
 static int map_upper(nsb_box *box, const char *path)
 {
 	NSB_CLOSE int mount = map_layer(box, path, false);
-	int r = mount < 0 ? mount : stage(box, mount, path);
+	int r = mount < 0 ? mount : root_stage(box, mount, path);
 
 	return r < 0 ? r : nsb_steal_fd(&mount);
 }
@@ -295,7 +293,7 @@ int root_overlay(nsb_box *box, const nsb_step *step)
 	if (r == 0)
 		r = mount_overlay(box, step, upper, options);
 	if (r == 0)
-		r = become_root(box, false);
+		r = root_become(box, false);
 	/* what was kept is root's work in a box, and may undo what holds for the trees below */
 	return r == 0 ? check_merged(box, step) : r;
 }
@@ -374,6 +372,7 @@ int root_pivot(nsb_box *box, const nsb_step *step)
 	box->host_root = nsb_close(box->host_root);
 	box->tree = nsb_close(box->tree);
 	box->upper = nsb_close(box->upper);
+	box->memory = nsb_close(box->memory);
 	for (size_t i = 0; i < box->n_layers; i++)
 		box->layers[i] = nsb_close(box->layers[i]);
 	return 0;

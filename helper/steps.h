@@ -77,6 +77,10 @@ int root_alias(nsb_box *box, const nsb_step *step);
 int root_seal(nsb_box *box, const nsb_step *step);
 int root_pivot(nsb_box *box, const nsb_step *step);
 
+/* overlay-host.c */
+int overlay_host(nsb_box *box, const nsb_step *step);
+int overlay_host_written(nsb_box *box, const nsb_step *step);
+
 /* upper.c */
 int upper_prepare(nsb_box *box, const nsb_step *step);
 void upper_undo(nsb_box *box, const nsb_step *step);

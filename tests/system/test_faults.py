@@ -33,7 +33,8 @@ DIRECTORY = f"""{BOXED}root = {ROOT}
 bind_ro = /usr /etc /bin /sbin /lib /lib64
 home = tmpfs
 """
-PROFILES = {"rich": RICH + pamapp.SEVERAL_SESSIONS, "directory": DIRECTORY + pamapp.SEVERAL_SESSIONS}
+OVERLAID = f"{BOXED}overlay = ephemeral\n"
+PROFILES = {"overlaid": OVERLAID + pamapp.SEVERAL_SESSIONS, "rich": RICH + pamapp.SEVERAL_SESSIONS, "directory": DIRECTORY + pamapp.SEVERAL_SESSIONS}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -127,6 +128,8 @@ def test_every_step(profile, baseline):
         if profile == "rich":
             assert {"hostname", "domainname", "mask", "hosts", "credentials", "detach", "lines", "names"} <= set(operations), operations
             assert {"home-overlay", "device"} <= set(operations), operations
+        elif profile == "overlaid":
+            assert {"overlay-host", "written"} <= set(operations), operations
         else:
             assert "home-tmpfs" in operations, operations
 
