@@ -3,7 +3,7 @@
 #ifndef NSB_CTL_COMMAND_H
 #define NSB_CTL_COMMAND_H
 
-/* Exit statuses. run and enter pass on what their command gave. */
+/* Exit statuses. run, enter and pamtest pass on what their command gave. */
 enum {
 	COMMAND_OK = 0,
 	COMMAND_PROBLEM = 1,
@@ -28,6 +28,7 @@ int command_gc(const command *self, int argc, char **argv);
 int command_kill(const command *self, int argc, char **argv);
 int command_list(const command *self, int argc, char **argv);
 int command_mkroot(const command *self, int argc, char **argv);
+int command_pamtest(const command *self, int argc, char **argv);
 int command_run(const command *self, int argc, char **argv);
 int command_show(const command *self, int argc, char **argv);
 int command_thaw(const command *self, int argc, char **argv);

@@ -190,7 +190,7 @@ int command_doctor(const command *self, int argc, char **argv)
 	doctor d = { .root = geteuid() == 0, .standard = NSB_SYSCONFDIR "/security/nsbox.conf" };
 	nsb_config *config = NULL;
 	bool json = false;
-	const option_row rows[] = { { "json", NULL, &json } };
+	const option_row rows[] = { { "json", NULL, &json, NULL } };
 	nsb_error error = { 0 };
 	int first, status;
 

@@ -195,7 +195,7 @@ int command_enter(const command *self, int argc, char **argv)
 	__attribute__((cleanup(request_session_done))) nsb_session session = { 0 };
 	__attribute__((cleanup(target_done))) target box = { .init = -1 };
 	bool root = false;
-	const option_row rows[] = { { "root", NULL, &root } };
+	const option_row rows[] = { { "root", NULL, &root, NULL } };
 	nsb_error error = { 0 };
 	int first, r;
 

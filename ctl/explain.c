@@ -211,9 +211,9 @@ static int answer_question(const question *q)
 int command_explain(const command *self, int argc, char **argv)
 {
 	question q = { 0 };
-	const option_row rows[] = { { "user", &q.user, NULL },	     { "service", &q.service, NULL },
-				    { "tty", &q.tty, NULL },	     { "from", &q.from, NULL },
-				    { "profile", &q.profile, NULL }, { "conf", &q.conf, NULL } };
+	const option_row rows[] = { { "user", &q.user, NULL, NULL },	     { "service", &q.service, NULL, NULL },
+				    { "tty", &q.tty, NULL, NULL },	     { "from", &q.from, NULL, NULL },
+				    { "profile", &q.profile, NULL, NULL }, { "conf", &q.conf, NULL, NULL } };
 	int first;
 
 	if (options_parse(self, argc, argv, rows, sizeof(rows) / sizeof(rows[0]), 0, &first) != 0)

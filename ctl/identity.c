@@ -67,11 +67,11 @@ static void set(const char *name, const char *value)
 		fail(COMMAND_PROBLEM, "environment");
 }
 
-static void set_environment(const identity *who)
+/* What a login has. */
+static void fresh_environment(const nsb_session *user)
 {
 	/* the strings stay where they are when the list of them is cleared */
 	const char *term = getenv("TERM"), *lang = getenv("LANG");
-	const nsb_session *user = who->user;
 
 	clearenv();
 	set("HOME", user->home);
@@ -84,10 +84,19 @@ static void set_environment(const identity *who)
 		set("TERM", term);
 	if (!nsb_str_empty(lang))
 		set("LANG", lang);
+}
+
+static void set_environment(const identity *who)
+{
+	if (!who->as_caller)
+		fresh_environment(who->user);
 	set("NSBOX_ID", who->id);
-	for (size_t i = 0; i < who->n_environment; i++)
-		if (strchr(who->environment[i], '=') != NULL && putenv(who->environment[i]) != 0)
+	for (size_t i = 0; i < who->n_environment; i++) {
+		if (strchr(who->environment[i], '=') == NULL)
+			unsetenv(who->environment[i]);
+		else if (putenv(who->environment[i]) != 0)
 			fail(COMMAND_PROBLEM, "environment");
+	}
 }
 
 static void execute(const identity *who)
@@ -109,7 +118,7 @@ void identity_exec(const identity *who, int parent)
 	/* ---- the user from here on ---- */
 	follow(parent);
 	umask(022);
-	if (chdir(who->user->home) < 0 && chdir("/") < 0)
+	if (!who->as_caller && chdir(who->user->home) < 0 && chdir("/") < 0)
 		fail(COMMAND_PROBLEM, "/");
 	set_environment(who);
 	execute(who);

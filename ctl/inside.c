@@ -114,14 +114,17 @@ static bool hear(const inside *what, terminal *t, int signals, pid_t child, int 
 
 static int wait_for(const inside *what, terminal *t, int signals, pid_t child)
 {
-	struct pollfd polls[1 + TERMINAL_POLLS] = { { .fd = signals, .events = POLLIN } };
+	struct pollfd polls[2 + TERMINAL_POLLS] = { { .fd = signals, .events = POLLIN },
+						    { .fd = what->hear != NULL ? what->heard : -1, .events = POLLIN } };
 	int status;
 
 	for (;;) {
-		terminal_wishes(t, polls + 1);
-		if (poll(polls, 1 + TERMINAL_POLLS, -1) < 0)
+		terminal_wishes(t, polls + 2);
+		if (poll(polls, 2 + TERMINAL_POLLS, -1) < 0)
 			continue;
-		terminal_move(t, polls + 1);
+		terminal_move(t, polls + 2);
+		if (polls[1].revents != 0)
+			what->hear(what->argument);
 		if (t->hung_up)
 			what->told(what->argument, child, SIGHUP);
 		t->hung_up = false;

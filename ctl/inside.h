@@ -18,6 +18,9 @@ typedef struct inside {
 	 * so */
 	const nsb_confinement *confinement;
 	const nsb_filter *filter;
+	/* What to do when `heard` can be read, while the command runs; NULL: nothing is waited for. */
+	void (*hear)(void *argument);
+	int heard;
 	/* What to do when somebody wants nsboxctl to end by this signal; called each time. */
 	void (*told)(void *argument, pid_t child, int number);
 	void *argument;

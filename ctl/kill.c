@@ -208,7 +208,7 @@ int command_kill(const command *self, int argc, char **argv)
 {
 	__attribute__((cleanup(boxes_done))) boxes list = { 0 };
 	choice what = { 0 };
-	const option_row rows[] = { { "user", &what.user, NULL }, { "now", NULL, &what.now } };
+	const option_row rows[] = { { "user", &what.user, NULL, NULL }, { "now", NULL, &what.now, NULL } };
 	nsb_error error = { 0 };
 	int first, r;
 

@@ -57,7 +57,7 @@ int command_list(const command *self, int argc, char **argv)
 {
 	__attribute__((cleanup(boxes_done))) boxes list = { 0 };
 	bool json = false;
-	const option_row rows[] = { { "json", NULL, &json } };
+	const option_row rows[] = { { "json", NULL, &json, NULL } };
 	nsb_error error = { 0 };
 	int first;
 

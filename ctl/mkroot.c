@@ -317,9 +317,9 @@ static const char *misfit(const wishes *wish, const kind *of, int operands)
 int command_mkroot(const command *self, int argc, char **argv)
 {
 	wishes wish = { .input = -1 };
-	const option_row rows[] = { { "from", &wish.from, NULL },	{ "debian", NULL, &wish.debian },
-				    { "mirror", &wish.mirror, NULL },	{ "include", &wish.include, NULL },
-				    { "busybox", NULL, &wish.busybox }, { "max-size", &wish.max_size, NULL } };
+	const option_row rows[] = { { "from", &wish.from, NULL, NULL },	{ "debian", NULL, &wish.debian, NULL },
+				    { "mirror", &wish.mirror, NULL, NULL },	{ "include", &wish.include, NULL, NULL },
+				    { "busybox", NULL, &wish.busybox, NULL }, { "max-size", &wish.max_size, NULL, NULL } };
 	nsb_error error = { 0 };
 	const char *sentence;
 	const kind *of;

@@ -28,6 +28,9 @@ static const command commands[] = {
 	{ "gc", "", "Clean what crashed boxes left behind", command_gc },
 	{ "mkroot", "DIRECTORY (--from TAR | --debian [SUITE] [--mirror URL] [--include PACKAGE,...] | --busybox) [--max-size SIZE]",
 	  "Make a root directory of a container's tar archive, of Debian's packages, or of busybox", command_mkroot },
+	{ "pamtest", "[--pam-dir DIR] [--module FILE.so] [--user NAME[:PASSWORD][:GROUP,...]] [--file SOURCE:TARGET] [--network loopback|host] [--log FILE] [--keep] [-- COMMAND [ARGUMENT...]]",
+	  "Run a command, or a shell, as root in a throw-away copy of this host, to try PAM stacks there",
+	  command_pamtest },
 };
 static const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 
@@ -38,7 +41,7 @@ static void print_usage(FILE *out)
 		fprintf(out, "  nsboxctl %s%s%s\n        %s.\n", commands[i].name,
 			commands[i].arguments[0] != '\0' ? " " : "", commands[i].arguments, commands[i].help);
 	fprintf(out, "  nsboxctl --help | --version\n\n"
-		     "Exit status: 0 ok, 1 a problem was found, 2 wrong usage; run and enter pass the command's on. See "
+		     "Exit status: 0 ok, 1 a problem was found, 2 wrong usage; run, enter and pamtest pass the command's on. See "
 		     "nsboxctl(8).\n");
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/string-util.h"
+
 #define OPTIONS_MAX 8 /* of one subcommand, --help included */
 
 enum { FIRST_ROW = 256 }; /* beyond any character: there are no short options */
@@ -27,9 +29,28 @@ static void fill(const option_row *rows, size_t n_rows, struct option *ret)
 {
 	for (size_t i = 0; i < n_rows && i < OPTIONS_MAX - 1; i++)
 		ret[i] = (struct option){ .name = rows[i].name,
-					  .has_arg = rows[i].value != NULL ? required_argument : no_argument,
+					  .has_arg = rows[i].flag == NULL ? required_argument : no_argument,
 					  .val = FIRST_ROW + (int)i };
 	ret[n_rows] = (struct option){ .name = "help", .val = 'h' };
+}
+
+/* False without memory. */
+static bool take(const option_row *row, char *argument)
+{
+	char **more;
+
+	if (row->flag != NULL)
+		*row->flag = true;
+	else if (row->value != NULL)
+		*row->value = argument;
+	if (row->list == NULL)
+		return true;
+	more = nsb_grow(row->list->items, row->list->n, sizeof(*more));
+	if (more == NULL)
+		return false;
+	row->list->items = more;
+	more[row->list->n++] = argument;
+	return true;
 }
 
 int options_parse_anybody(const command *self, int argc, char **argv, const option_row *rows, size_t n_rows,
@@ -49,10 +70,8 @@ int options_parse_anybody(const command *self, int argc, char **argv, const opti
 		if (found < FIRST_ROW)
 			return done(ret_first, options_usage(self, NULL));
 		row = &rows[found - FIRST_ROW];
-		if (row->value != NULL)
-			*row->value = optarg;
-		else
-			*row->flag = true;
+		if (!take(row, optarg))
+			return done(ret_first, options_usage(self, "no memory"));
 	}
 	if (max_operands >= 0 && argc - optind > max_operands)
 		return done(ret_first, options_usage(self, "too many arguments"));

@@ -7,11 +7,18 @@
 
 #include "ctl/command.h"
 
-/* One option of a subcommand: exactly one of the two is set. */
+/* The arguments of an option that may be given several times; the strings are argv's. The caller frees `items`. */
+typedef struct option_list {
+	char **items;
+	size_t n;
+} option_list;
+
+/* One option of a subcommand: exactly one of the three is set. */
 typedef struct option_row {
 	const char *name;
 	const char **value; /* takes an argument, which is stored here */
 	bool *flag;	    /* set to true */
+	option_list *list;  /* takes an argument, which is added here */
 } option_row;
 
 /*

@@ -97,9 +97,9 @@ int command_run(const command *self, int argc, char **argv)
 {
 	__attribute__((cleanup(request_session_done))) nsb_session session = { 0 };
 	wishes wish = { 0 };
-	const option_row rows[] = { { "user", &wish.user, NULL },
-				    { "profile", &wish.profile, NULL },
-				    { "conf", &wish.conf, NULL } };
+	const option_row rows[] = { { "user", &wish.user, NULL, NULL },
+				    { "profile", &wish.profile, NULL, NULL },
+				    { "conf", &wish.conf, NULL, NULL } };
 	nsb_error error = { 0 };
 	int first;
 

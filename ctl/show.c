@@ -359,7 +359,7 @@ int command_show(const command *self, int argc, char **argv)
 {
 	__attribute__((cleanup(facts_done))) show_facts facts = { 0 };
 	bool json = false;
-	const option_row rows[] = { { "json", NULL, &json } };
+	const option_row rows[] = { { "json", NULL, &json, NULL } };
 	nsb_error error = { 0 };
 	int first;
 

@@ -250,7 +250,7 @@ static int watch(nsb_error *error)
 int command_top(const command *self, int argc, char **argv)
 {
 	bool only_once = false, json = false;
-	const option_row rows[] = { { "once", NULL, &only_once }, { "json", NULL, &json } };
+	const option_row rows[] = { { "once", NULL, &only_once, NULL }, { "json", NULL, &json, NULL } };
 	nsb_error error = { 0 };
 	int first, r;
 

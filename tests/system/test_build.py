@@ -107,7 +107,7 @@ def test_libraries():
     assert needed(helper) == {"libcap-ng.so.0", "libc.so.6"}
     assert {name for name in closure(helper) if "ld-linux" not in name} == {"libcap-ng.so.0", "libc.so.6"}
     assert needed(init) == needed(monitor) == set()
-    assert needed(ctl) <= {"libcap-ng.so.0", "libc.so.6", "libjson-c.so.5"}
+    assert needed(ctl) <= {"libcap-ng.so.0", "libc.so.6", "libcrypt.so.1", "libjson-c.so.5"}
     assert needed(bus) == {"libsystemd.so.0", "libc.so.6"}
     assert needed(unpack) == {"libarchive.so.13", "libc.so.6"}
     assert needed(subid) == {"libsubid.so.4", "libc.so.6"}
@@ -175,6 +175,8 @@ def expected_files():
         *(f"/usr/share/doc/pam_nsbox/{name}" for name in documents),
         *(f"/usr/share/doc/pam_nsbox/examples/pam.d/{name}" for name in examples),
         *(f"/usr/share/doc/pam_nsbox/examples/apparmor.d/{name}" for name in ("nsbox", "abstractions/base.d/nsbox")),
+        *(f"/usr/share/doc/pam_nsbox/examples/pamtest/{name}" for name in os.listdir(f"{SOURCE}/conf/pamtest")),
+        "/usr/share/nsbox/pamtest.conf",
         *(f"/usr/share/doc/pam_nsbox{name}" for name in files_below(f"{SOURCE}/conf") if name.startswith("/examples/")),
     }
 

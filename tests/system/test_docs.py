@@ -15,7 +15,7 @@ from lib.demo import COLUMN, LABEL
 
 SOURCE = pathlib.Path(os.environ["NSBOX_SOURCE"])
 README = (SOURCE / "README.md").read_text()
-PAGES = ["pam_nsbox.8", "nsbox.conf.5", "nsbox-helper.8", "nsboxctl.8"]
+PAGES = ["pam_nsbox.8", "nsbox.conf.5", "nsbox-helper.8", "nsboxctl.8", "nsbox-pamtest.7"]
 BOXED = "[profile all]\nusers = alice bob carol\nnetwork = loopback\n"
 LOOK = "readlink /proc/self/ns/mnt; echo id=$NSBOX_ID"
 
