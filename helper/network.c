@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Leases: /run/nsbox/leases has a symbolic link for each address that a box has, named by the address, saying the id. It counts
- * as long as that box has a record (boxes/ID/network), which is there from before anything is made until all is gone,
- * whoever cleans; another one is left from a crash and is taken over. So a choice looks at a few names, however many boxes
- * there are. One lock is held from the choice to the record.
- */
+/* Addresses and names of a box's own network, and the runs of nsbox-net. */
 #include "helper/network.h"
 
 #include <arpa/inet.h>
@@ -24,6 +19,7 @@
 #include "common/path-util.h"
 #include "common/protocol.h"
 #include "helper/net.h"
+#include "helper/network-leases.h"
 #include "helper/run-program.h"
 #include "helper/share.h"
 #include "helper/steps.h"
@@ -41,42 +37,7 @@ static bool wanted(const nsb_box *box)
 	return box->plan.network != NULL;
 }
 
-/* ---- leases ---- */
-
-/* Whether a box has it. */
-static bool is_taken(int boxes, int leases, const char *address)
-{
-	char id[NSB_ID_LENGTH + 2];
-	ssize_t n = leases < 0 ? -1 : readlinkat(leases, address, id, sizeof(id) - 1);
-	NSB_CLOSE int record = -1;
-
-	if (n < 0)
-		return leases >= 0 && errno != ENOENT; /* whatever it is, it is there */
-	id[n] = '\0';
-	record = nsb_registry_open_network(boxes, id);
-	return record >= 0 || (record != -ENOENT && record != -EINVAL);
-}
-
-/* For a lock's holder. The one of a box that is gone makes way. */
-static int take(int leases, const char *address, const char *id)
-{
-	if (unlinkat(leases, address, 0) < 0 && errno != ENOENT)
-		return -errno;
-	return symlinkat(id, leases, address) < 0 ? -errno : 0;
-}
-
-/* Only the box's own: another may have it by now. */
-static void give_back(int leases, const nsb_network_record *record)
-{
-	for (size_t i = 0; i < 2 && record->address[i].family != 0; i++) {
-		char address[NSB_ADDRESS_SIZE], id[NSB_ID_LENGTH + 1];
-
-		nsb_address_text(&record->address[i], address);
-		if (readlinkat(leases, address, id, sizeof(id)) == NSB_ID_LENGTH &&
-		    memcmp(id, record->id, NSB_ID_LENGTH) == 0)
-			unlinkat(leases, address, 0);
-	}
-}
+/* ---- addresses ---- */
 
 /* Addresses of the pool that boxes may have: neither the first nor, of IPv4, the last. Beyond 2^24 nobody needs to look. */
 static uint64_t pool_size(const nsb_address *pool)
@@ -107,7 +68,7 @@ static bool choose_address(nsb_box *box, int boxes, int leases, int family, nsb_
 				number -= pool_size(&record->pools[i]);
 		*ret = nsb_network_at(&record->pools[i], number + 1);
 		nsb_address_text(ret, text);
-		if (!is_taken(boxes, leases, text))
+		if (!lease_is_taken(boxes, leases, text))
 			return true;
 	}
 	return false;
@@ -213,7 +174,7 @@ int network_choose(nsb_box *box, int *ret_lock)
 		char address[NSB_ADDRESS_SIZE];
 
 		nsb_address_text(&record->address[i], address);
-		r = take(leases, address, record->id);
+		r = lease_take(leases, address, record->id);
 		if (r < 0)
 			nsb_error_set(&box->error, r, "cannot write " NSB_RUNDIR "/leases/%s: %s", address,
 				      strerror(-r));
@@ -386,7 +347,7 @@ int network_remove(int boxes, const char *id, nsb_error *error)
 		return nsb_error_set(error, r, "cannot remove the network of the box %s: %s", id, strerror(-r));
 	leases = nsb_registry_directory("leases", false, NULL);
 	if (leases >= 0)
-		give_back(leases, record);
+		leases_give_back(leases, record);
 	return nsb_registry_remove_network(boxes, id);
 }
 

@@ -13,6 +13,7 @@
 #include "common/registry.h"
 #include "helper/delegate.h"
 #include "helper/freeze.h"
+#include "helper/network-leases.h"
 #include "helper/notice.h"
 #include "helper/renew.h"
 #include "helper/teardown.h"
@@ -86,6 +87,8 @@ static int collect_garbage(char **arguments)
 	(void)arguments;
 	if (boxes < 0 && boxes != -ENOENT)
 		return tell(&error);
+	if (boxes >= 0)
+		leases_sweep(boxes);
 	printf("%zu\n", boxes < 0 ? 0 : teardown_sweep(boxes, 0, NSB_TEARDOWN_PATIENCE) + freeze_sweep(boxes));
 	return 0;
 }

@@ -67,15 +67,15 @@ def test_options(command):
 
 
 def value_of(command, option):
-    found = re.search(rf"{option} \[?([A-Z]+)", usage()[command])
+    found = re.search(rf"{option} \[?([A-Z]+|[a-z]+\|[a-z|]+)", usage()[command])
     return found and found[1]
 
 
 def test_every_value_is_known():
     """A word in capitals that is new in the usage is looked at once: can it be completed?"""
     text = (pathlib.Path(os.environ["NSBOX_SOURCE"]) / "ctl/completion/nsboxctl.in").read_text()
-    completed = {name for names in re.findall(r"^\t([A-Z| ]+)\) ", text, re.M) for name in names.split(" | ")}
-    free = {"COMMAND", "ARGUMENT", "ADDRESS", "PACKAGE", "SIZE", "SUITE", "URL"}
+    completed = {name for names in re.findall(r"^\t([A-Za-z.:| ]+)\) ", text, re.M) for name in re.findall(r"[A-Z]{2,}", names)}
+    free = {"COMMAND", "ARGUMENT", "ADDRESS", "GROUP", "NAME", "PACKAGE", "PASSWORD", "SIZE", "SUITE", "URL"}
     values = {word for arguments in usage().values() for word in re.findall(r"[A-Z]{2,}", arguments)}
     assert values - completed - free == set() and completed <= values
 
@@ -91,6 +91,12 @@ def test_users_services_and_terminals(conf):
     terminal.expect("/dev/(pts/[0-9]+)")
     assert terminal.match[1] in offered("nsboxctl explain --tty p")
     assert offered("nsboxctl mkroot /srv/x --max-size ") == set()
+
+
+def test_choices():
+    assert offered("nsboxctl pamtest --network ") == {"loopback", "host"}
+    assert offered("nsboxctl pamtest --user x:y:z --network l") == {"loopback"}
+    assert offered("nsboxctl pamtest --pam-dir /etc/pam", cwd="/") == {"/etc/pam.d"}
 
 
 def test_profiles(conf):

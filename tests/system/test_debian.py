@@ -118,6 +118,7 @@ def expected_files():
         *(f"{DOC}/{name}" for name in ("README.Debian", "README.md.gz", "SECURITY.md.gz", "changelog.gz", "copyright", "nsbox.conf.gz")),
         *(f"{DOC}/examples/apparmor.d/{name}" for name in ("nsbox", "abstractions/base.d/nsbox")),
         *files_below(SOURCE / "conf/pam.d", f"{DOC}/examples/pam.d"), *files_below(SOURCE / "conf/examples", f"{DOC}/examples"),
+        *files_below(SOURCE / "conf/pamtest", f"{DOC}/examples/pamtest"), "/usr/share/nsbox/pamtest.conf",
         "/usr/share/bash-completion/completions/nsboxctl", f"/usr/share/lintian/overrides/{NAME}", "/usr/share/doc/pam_nsbox",
     }
 

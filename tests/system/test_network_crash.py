@@ -201,6 +201,13 @@ def test_kill_of_nsbox_net(network):
     works()
 
 
+def sweep_leases():
+    """A helper that dies between the lease and the record leaves an address that is nobody's: it is taken by the next one, or swept."""
+    with contextlib.suppress(FileNotFoundError):
+        if any(not (crash.BOXES / os.readlink(path)).exists() for path in pathlib.Path("/run/nsbox/leases").iterdir()):
+            crash.collect_garbage()
+
+
 @pytest.mark.timeout(600)
 def test_kill_at_random_moments(network):
     """Somebody dies at any moment of a login, and one who could clean remains."""
@@ -213,6 +220,10 @@ def test_kill_at_random_moments(network):
         found = {"app": {process.pid}, **{name: find() for name, find in crash.FIND.items() if name in victims}}
         crash.kill_at_once(set().union(*(found[name] for name in victims)))
         crash.end(process)
+        try:
+            picture.wait_equal(network, timeout=0.5)
+        except AssertionError:
+            sweep_leases()
         try:
             picture.wait_equal(network, timeout=crash.STOP + 2)
         except AssertionError as error:
@@ -265,3 +276,14 @@ def test_no_nft_no_login(network):
         for family in ("inet", "bridge"):
             host.run("nft", "delete", "table", family, "nsbox", check=True)
     works()
+
+
+def test_a_lease_without_a_box(network):
+    """What a login that was killed too early has left: gc removes it, and leaves the leases of boxes."""
+    with Box("alice") as box:
+        leases = pathlib.Path("/run/nsbox/leases")
+        before = sorted(path.name for path in leases.iterdir())
+        (leases / "10.213.0.200").symlink_to("zzzzzzzzzz")
+        (leases / "10.213.0.201").symlink_to("../../etc")
+        assert box.id and crash.collect_garbage() == "0\n"
+        assert sorted(path.name for path in leases.iterdir()) == before
