@@ -18,6 +18,11 @@ bool mount_type_is_kernel(const char *type)
 	return false;
 }
 
+bool mount_hides(const char *type, const char *root)
+{
+	return strcmp(type, "devtmpfs") == 0 && strcmp(root, "/null") == 0;
+}
+
 void mount_decode(char *text)
 {
 	char *to = text;

@@ -212,11 +212,11 @@ int mounts_detach_kernel(nsb_box *box, const nsb_step *step)
 	if (mountinfo == NULL)
 		return nsb_error_set(&box->error, errno, "cannot read /proc/self/mountinfo: %s", strerror(errno));
 	while (r == 0 && getline(&line, &room, mountinfo) > 0) {
-		char point[PATH_MAX], type[64];
+		char root[PATH_MAX], point[PATH_MAX], type[64];
 		const char *behind = strstr(line, " - ");
 
-		if (behind == NULL || sscanf(line, "%*d %*d %*s %*s %4095s", point) != 1 ||
-		    sscanf(behind, " - %63s", type) != 1)
+		if (behind == NULL || sscanf(line, "%*d %*d %*s %4095s %4095s", root, point) != 2 ||
+		    sscanf(behind, " - %63s", type) != 1 || mount_hides(type, root))
 			continue;
 		if (!nsb_path_below(point, NSB_RUNDIR) || strcmp(point, NSB_RUNDIR) == 0 || !mount_type_is_kernel(type))
 			continue;

@@ -35,7 +35,7 @@
 /* A mount of the host that is to be in the tree. */
 typedef struct mounted {
 	unsigned long long id;
-	char point[PATH_MAX], type[64];
+	char root[PATH_MAX], point[PATH_MAX], type[64];
 } mounted;
 
 /* Disks and memory. */
@@ -65,8 +65,9 @@ static bool parse(const char *line, mounted *ret)
 	static const char *const made_anew[] = { "/proc", "/sys", "/dev", "/run" };
 	const char *behind = strstr(line, " - ");
 
-	if (behind == NULL || sscanf(line, "%llu %*d %*s %*s %4095s", &ret->id, ret->point) != 2 ||
-	    sscanf(behind, " - %63s", ret->type) != 1 || mount_type_is_kernel(ret->type) || is_users(ret->type, behind))
+	if (behind == NULL || sscanf(line, "%llu %*d %*s %4095s %4095s", &ret->id, ret->root, ret->point) != 3 ||
+	    sscanf(behind, " - %63s", ret->type) != 1 || is_users(ret->type, behind) ||
+	    (mount_type_is_kernel(ret->type) && !mount_hides(ret->type, ret->root)))
 		return false;
 	mount_decode(ret->point);
 	for (size_t i = 0; i < sizeof(made_anew) / sizeof(made_anew[0]); i++)
@@ -181,12 +182,19 @@ static int bind_read_only(nsb_box *box, const mounted *m, int source, int place)
 	return 0;
 }
 
-/* What it is, without asking who answers for the file system. 0: nobody knows. */
+/* What it is, without asking who answers for the file system: S_IFDIR; S_IFREG, also for the null device, by which a file is hidden;
+ * 0 for all else. */
 static mode_t type_of(int fd)
 {
 	struct statx st;
+	mode_t type;
 
-	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0 ? 0 : st.stx_mode & S_IFMT;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
+		return 0;
+	type = st.stx_mode & S_IFMT;
+	if (type == S_IFCHR && st.stx_rdev_major == 1 && st.stx_rdev_minor == 3)
+		return S_IFREG;
+	return type == S_IFDIR || type == S_IFREG ? type : 0;
 }
 
 static int cover(nsb_box *box, const mounted *m)
@@ -200,7 +208,7 @@ static int cover(nsb_box *box, const mounted *m)
 	if (source < 0 || nsb_mount_id(source) != m->id)
 		return 0;
 	type = type_of(source);
-	if (type != S_IFDIR && type != S_IFREG)
+	if (type == 0)
 		return 0;
 	place = nsb_path_open(box->root, m->point, NSB_PATH_NO_SYMLINKS, NULL, NULL, NULL);
 	if (place < 0)

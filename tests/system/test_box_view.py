@@ -569,6 +569,20 @@ def test_kernel_file_systems_in_other_places_are_gone(boxed, sshd, baseline, pla
     host.run("umount", *(str(path) for path in place.iterdir()), check=True)
 
 
+def test_hidden_files_stay_hidden(boxed, sshd, baseline, place):
+    """By the null device, mounted on a file: of a devtmpfs, as /dev is on most hosts, and of a tmpfs."""
+    (place / "dev").mkdir()
+    host.run("mount", "-t", "devtmpfs", "devtmpfs", str(place / "dev"), check=True)
+    for name, null in (("one", place / "dev/null"), ("two", "/dev/null")):
+        (place / name).write_text("secret\n")
+        host.run("mount", "--bind", str(null), str(place / name), check=True)
+    try:
+        for user in ("alice", "root"):
+            assert "secret" not in sh(sshd, user, f"cat {place}/one {place}/two 2>&1; ls -l {place}/one {place}/two; true")
+    finally:
+        host.run("umount", *(str(place / name) for name in ("one", "two", "dev")), check=True)
+
+
 # -- /proc and /sys --
 
 

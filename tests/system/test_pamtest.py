@@ -280,6 +280,22 @@ def test_mounts_by_fuse():
         host.wait_until(lambda: host.run("pgrep", "-x", "bindfs").rc != 0, what="all of them have ended")
 
 
+def test_hidden_files_stay_hidden(mounts):
+    """By the null device, mounted on a file: of a devtmpfs, as /dev is on most hosts, and of another one."""
+    for name in ("dev", "made"):
+        (mounts / name).mkdir()
+    host.run("mount", "-t", "devtmpfs", "devtmpfs", str(mounts / "dev"), check=True)
+    host.run("mount", "-t", "tmpfs", "made", str(mounts / "made"), check=True)
+    host.run("mknod", str(mounts / "made/null"), "c", "1", "3", check=True)
+    for name, null in (("one", mounts / "dev/null"), ("two", mounts / "made/null")):
+        (mounts / name).write_text("secret\n")
+        host.run("mount", "--bind", str(null), str(mounts / name), check=True)
+    try:
+        assert good(script=f"cat {mounts}/one {mounts}/two 2>/dev/null; echo end") == "end\n"
+    finally:
+        host.run("umount", *(str(mounts / name) for name in ("one", "two", "dev", "made")), check=True)
+
+
 def test_acls(mounts):
     """Of the directory that another file system is mounted on, too."""
     host.run("setfacl", "-m", "u:alice:---,o::rwx", str(mounts / "a blank"), check=True)
