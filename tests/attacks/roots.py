@@ -29,7 +29,7 @@ ALL_TREE_KINDS = ("directory", "directory+memory", "directory+kept", "read-only"
 TREE_KINDS = ALL_TREE_KINDS
 if not host.full():  # each part of each kind still is in one of them
     TREE_KINDS = ("directory", "directory+kept", "read-only", "squashfs", "erofs+memory", "layers+kept")
-KINDS = ("host", "curated", *TREE_KINDS)
+KINDS = ("host", "host+memory", "curated", *TREE_KINDS)
 KEPT_KINDS = tuple(name for name in TREE_KINDS if name.endswith("kept"))
 IMAGE_KINDS = tuple(name for name in TREE_KINDS if re.match("squashfs|erofs", name))
 LIVE_KINDS = tuple(name for name in TREE_KINDS if name not in IMAGE_KINDS)  # the tree itself is seen, not a copy of it

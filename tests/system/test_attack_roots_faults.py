@@ -60,7 +60,7 @@ def test_every_step_leaves_nothing(kind, baseline):
     assert len(told) > 60, told
     root = {"host": "root", "curated": "root-tmpfs"}.get(kind.name)
     if "layers" in kind.name or "+" in kind.name:
-        root = "overlay"
+        root = "overlay-host" if kind.source == "host" else "overlay"
     wanted = {root or "root", "pivot", "prove"} | ({"upper"} if "kept" in kind.name else set())
     wanted |= {"layer"} if root == "overlay" else {"seal", "alias"} if kind.name == "curated" else set()
     assert wanted <= set(told), set(told)
