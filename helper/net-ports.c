@@ -45,7 +45,7 @@ int net_ports_check(const nsb_network_record *record, nsb_error *error)
 		type = publish.protocol == NSB_PROTOCOL_UDP ? SOCK_DGRAM : SOCK_STREAM;
 		if (try_port(AF_INET, type, publish.host) < 0 || try_port(AF_INET6, type, publish.host) < 0)
 			return nsb_error_set(
-				error, EADDRINUSE,
+				error, EBUSY,
 				"publish: a service of the host has the port %u (%s), which would lead into the "
 				"box from now on: choose another one for \"%s\"",
 				publish.host, type == SOCK_DGRAM ? "udp" : "tcp", record->publish[i]);

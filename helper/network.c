@@ -106,18 +106,28 @@ static int choose_addresses(nsb_box *box, int boxes, int leases)
 }
 
 /* After a logout the box needs its time to end, and whoever comes back at once is to get in. */
-static int wait_for_addresses(nsb_box *box, int boxes, int leases)
+static int64_t end_of_patience(const nsb_box *box)
 {
 	int64_t patience = box->plan.stop_timeout + ENDING;
-	int64_t deadline = nsb_now() + (patience < PATIENCE_MAX ? patience : PATIENCE_MAX);
+
+	return nsb_now() + (patience < PATIENCE_MAX ? patience : PATIENCE_MAX);
+}
+
+static void wait_a_moment(nsb_box *box)
+{
+	box->error = (nsb_error){ .stage = box->error.stage };
+	box->forbidden = false;
+	nanosleep(&(struct timespec){ .tv_nsec = NEXT_LOOK * 1000L * 1000L }, NULL);
+}
+
+static int wait_for_addresses(nsb_box *box, int boxes, int leases)
+{
+	int64_t deadline = end_of_patience(box);
 	int r;
 
 	while ((r = choose_addresses(box, boxes, leases)) == -EUSERS && nsb_now() < deadline &&
-	       !(box->plan.share && share_joinable(box))) {
-		box->error = (nsb_error){ .stage = box->error.stage };
-		box->forbidden = false;
-		nanosleep(&(struct timespec){ .tv_nsec = NEXT_LOOK * 1000L * 1000L }, NULL);
-	}
+	       !(box->plan.share && share_joinable(box)))
+		wait_a_moment(box);
 	/* then it joins, and needs none */
 	return r == -EUSERS && box->plan.share && share_joinable(box) ? 0 : r;
 }
@@ -186,7 +196,7 @@ int network_choose(nsb_box *box, int *ret_lock)
 
 /* ---- runs of nsbox-net ---- */
 
-/* 0; -EEXIST: the name of the link is taken. */
+/* 0; -EEXIST: the name of the link is taken; -EADDRINUSE: a port that it publishes is another box's. */
 static int run(const char *verb, int record, int namespace, int64_t deadline, nsb_error *error)
 {
 	char *const arguments[] = { (char *)"nsbox-net", (char *)verb, NULL };
@@ -197,8 +207,11 @@ static int run(const char *verb, int record, int namespace, int64_t deadline, ns
 
 	if (r <= 0)
 		return r;
-	return nsb_error_set(error, r == NSB_NET_NAME_TAKEN ? EEXIST : EIO, "%s",
-			     said[0] != '\0' ? said : PROGRAM " failed without a word");
+	return nsb_error_set(error,
+			     r == NSB_NET_NAME_TAKEN   ? EEXIST
+			     : r == NSB_NET_PORT_TAKEN ? EADDRINUSE
+						       : EIO,
+			     "%s", said[0] != '\0' ? said : PROGRAM " failed without a word");
 }
 
 /*
@@ -302,13 +315,11 @@ static int open_namespace(nsb_box *box)
 }
 
 /* Where the name of the link is taken, though it is a random one, there is another. */
-int network_step(nsb_box *box, const nsb_step *step)
+static int up_by_some_name(nsb_box *box, int namespace)
 {
 	nsb_network_record *record = box->plan.network;
-	NSB_CLOSE int namespace = open_namespace(box);
-	int r = namespace < 0 ? namespace : -EEXIST;
+	int r = -EEXIST;
 
-	(void)step;
 	for (int i = 0; r == -EEXIST && i < NAMES_MAX; i++) {
 		box->error = (nsb_error){ .stage = box->error.stage };
 		if (i > 0 && (r = choose_names(record)) == 0)
@@ -318,6 +329,21 @@ int network_step(nsb_box *box, const nsb_step *step)
 		if (r == 0)
 			r = run_on_entry(box->boxes, record->id, "up", namespace, box->deadline, &box->error);
 	}
+	return r;
+}
+
+/* A port may still be that of a box which ends: whoever comes back at once is to get in. */
+int network_step(nsb_box *box, const nsb_step *step)
+{
+	NSB_CLOSE int namespace = open_namespace(box);
+	int64_t last = box->deadline - PATIENCE_MAX / 2, end = end_of_patience(box);
+	int r;
+
+	(void)step;
+	if (namespace < 0)
+		return namespace;
+	while ((r = up_by_some_name(box, namespace)) == -EADDRINUSE && nsb_now() < end && nsb_now() < last)
+		wait_a_moment(box);
 	return r;
 }
 

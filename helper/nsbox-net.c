@@ -12,7 +12,7 @@
  * Order of `up`: rules first, then links, so that no packet passes without them. Of `down`: the reverse.
  *
  * Exit status: 0; 1 with a sentence on standard error; 2 for wrong usage; 3 if the name of the link is taken: the caller
- * chooses another one.
+ * chooses another one; 4 if a port to be published is another box's, which may be ending.
  *
  * A program of its own, because its libraries have no business in logins that need no network of their own.
  * Sources: rtnetlink(7), veth(4), nft(8).
@@ -70,7 +70,7 @@ static int up(const nsb_network_record *record, nsb_error *error)
 	if (r < 0) {
 		/* a link of that name is not ours, which take_away() knows by its alias */
 		take_away(record, &ignored);
-		return r;
+		return r == -EADDRINUSE ? -EBUSY : r;
 	}
 	return 0;
 }
@@ -94,7 +94,10 @@ int main(int argc, char **argv)
 			r = verbs[i].run(&record, &error);
 		if (r < 0)
 			fprintf(stderr, "%s\n", error.words[0] != '\0' ? error.words : strerror(-r));
-		return r == 0 ? NSB_NET_OK : r == -EEXIST ? NSB_NET_NAME_TAKEN : NSB_NET_FAILED;
+		return r == 0		  ? NSB_NET_OK
+		       : r == -EEXIST	  ? NSB_NET_NAME_TAKEN
+		       : r == -EADDRINUSE ? NSB_NET_PORT_TAKEN
+					  : NSB_NET_FAILED;
 	}
 	fprintf(stderr, "usage: nsbox-net check|up|down|rules <RECORD\n");
 	return NSB_NET_USAGE;

@@ -2,7 +2,7 @@
 """publish: ports of the host that lead into a box."""
 import pytest
 
-from lib import netlab, syslog
+from lib import host, netlab, syslog
 from lib.ctl import ctl
 from lib.netlab import (BRIDGE, FAR, HOST, LOOPBACK, OTHER_PORT, OUTSIDE, PORT, STATION, Box, boxes, everywhere, in_pool, reach)
 from lib.refusal import refused, su
@@ -191,3 +191,11 @@ def test_the_hosts_own_service(published, lab):
     since = syslog.mark()
     refused(su(), since, str(OTHER_PORT))
     assert lab.outside.prober.tcp(HOST[0], OTHER_PORT)["saw"].startswith("host ")
+
+
+def test_back_at_once(published):
+    """Whoever comes back at once finds the port with a box that is ending: he waits for it."""
+    published()
+    for number in range(host.count(100, 20)):
+        result = su("alice", "true")
+        assert result.rc == 0, (number, result)
