@@ -10,11 +10,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/registry.h"
 #include "ctl/pamtest.h"
 
 #define WRITTEN "/run/host/written"
@@ -23,18 +23,13 @@
 /* 0700, of a name that nobody can foresee. Its descriptor. */
 static int make_directory(int parent, char name[32])
 {
-	static const char digits[] = "abcdefghijklmnopqrstuvwxyz012345";
-
 	for (int i = 0; i < TRIES; i++) {
-		unsigned char random[10];
-		size_t at;
+		char id[NSB_ID_LENGTH + 1];
+		int r = nsb_id_make(id);
 
-		if (getrandom(random, sizeof(random), 0) != sizeof(random))
-			return -errno;
-		at = (size_t)snprintf(name, 32, "nsbox-pamtest.");
-		for (size_t n = 0; n < sizeof(random); n++)
-			name[at++] = digits[random[n] % 32];
-		name[at] = '\0';
+		if (r < 0)
+			return r;
+		snprintf(name, 32, "nsbox-pamtest.%s", id);
 		if (mkdirat(parent, name, 0700) == 0) {
 			int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 

@@ -228,6 +228,16 @@ int net_rules_renew(const nsb_network_record *record, nsb_error *error)
 
 /* ---- down ---- */
 
+/* Again while others change the tables at the same time. */
+static int run_again(const char *text, net_nft_answer *answer)
+{
+	int r = net_nft_run(text, NULL, answer);
+
+	for (int i = 0; is_race(r, answer) && i < TRIES; i++)
+		r = net_nft_run(text, NULL, answer);
+	return r;
+}
+
 /* A line at a time: what is missing is no error, and no reason to leave the rest. */
 static int remove_lines(char *text, net_nft_answer *ret_answer)
 {
@@ -236,10 +246,8 @@ static int remove_lines(char *text, net_nft_answer *ret_answer)
 
 	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
 		net_nft_answer answer;
-		int r = net_nft_run(line, NULL, &answer);
+		int r = run_again(line, &answer);
 
-		for (int i = 0; is_race(r, &answer) && i < TRIES; i++)
-			r = net_nft_run(line, NULL, &answer);
 		if (r < 0 && r != -ENOENT && result == 0) {
 			result = r;
 			*ret_answer = answer;
@@ -330,9 +338,7 @@ static int lay_to_rest(const net_elements *elements, nsb_error *error)
 
 	if (text == NULL || restless == NULL)
 		return nsb_error_set(error, ENOMEM, "no memory");
-	r = net_nft_run(text, NULL, &answer);
-	for (int i = 0; is_race(r, &answer) && i < TRIES; i++)
-		r = net_nft_run(text, NULL, &answer);
+	r = run_again(text, &answer);
 	return r < 0 ? take_out(restless, error) : 0;
 }
 
