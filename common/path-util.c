@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -186,6 +188,41 @@ static int walk_all(walk *w, char *missing_name, nsb_error *error)
 	return r;
 }
 
+/* One system call for a path without symbolic links, which most are. Whatever it does not find is walked for, which knows
+ * links, and says what is wrong. */
+static int open_without_links(int root, const char *path, unsigned flags)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC | (flags & NSB_PATH_END_LINK ? O_NOFOLLOW : 0),
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	NSB_CLOSE int fd = -1;
+	struct stat st;
+
+	path += strspn(path, "/");
+	fd = (int)syscall(SYS_openat2, root, path[0] == '\0' ? "." : path, &how, sizeof(how));
+	if (fd < 0)
+		return -errno;
+	/* asked afterwards: O_DIRECTORY would make an automounter mount */
+	if ((flags & NSB_PATH_DIRECTORY) && (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode)))
+		return -ENOTDIR;
+	return nsb_steal_fd(&fd);
+}
+
+/* What is missing is the last component, most often: 0 with what nsb_path_open() says then. */
+static int open_above_missing(int root, const char *path, int *ret_missing, char *rest)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char above[PATH_MAX];
+
+	if (name[0] == '\0' || strlen(path) >= sizeof(above))
+		return -EINVAL;
+	snprintf(above, sizeof(above), "%.*s", (int)(name - path), path);
+	*ret_missing = open_without_links(root, above, 0);
+	if (*ret_missing < 0)
+		return -EINVAL;
+	snprintf(rest, PATH_MAX, "%s", name);
+	return 0;
+}
+
 int nsb_path_open(int root, const char *path, unsigned flags, int *ret_missing, char *rest, nsb_error *error)
 {
 	return nsb_path_open_other(root, 0, path, flags, ret_missing, rest, error);
@@ -201,6 +238,14 @@ int nsb_path_open_other(int root, uid_t other, const char *path, unsigned flags,
 
 	if (path[0] != '/' || strlen(path) >= sizeof(w.todo))
 		return nsb_error_set(error, EINVAL, "%s is not an absolute path of a sane length", path);
+	/* the owner of each component is seen by walking only */
+	r = flags & NSB_PATH_TRUSTED ? -EPERM : open_without_links(root, path, flags);
+	if (r >= 0)
+		return r;
+	if (r == -ENOENT && ret_missing == NULL)
+		return nsb_error_set(error, r, "cannot open %s", path);
+	if (r == -ENOENT && open_above_missing(root, path, ret_missing, rest) == 0)
+		return -ENOENT;
 	strcpy(w.todo, path + 1); /* NOLINT: measured above */
 	r = walk_restart(&w);
 	if (r == 0 && (flags & NSB_PATH_TRUSTED) && !w.trusted)
