@@ -21,6 +21,9 @@
 #include "helper/new-mount-api.h"
 #include "helper/steps.h"
 
+#define ATTIC		 "/proc/tty/ldisc" /* an empty directory, which nobody has a use for */
+#define MOUNTINFO_BUFFER 16384		   /* bytes: each read(2) begins with a search */
+
 bool mounts_is_ours(const nsb_box *box, int fd)
 {
 	unsigned long long id = nsb_mount_id(fd);
@@ -181,24 +184,37 @@ int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file)
 	return fd;
 }
 
+/* Takes a mount out of the tree: to where it goes with the old root at the pivot. To detach each by itself costs a grace
+ * period of RCU each time. */
+static int move_out(const nsb_box *box, int mount)
+{
+	NSB_CLOSE int attic = nsb_path_open(box->host_root, ATTIC, NSB_PATH_NO_SYMLINKS, NULL, NULL, NULL);
+
+	if (attic < 0)
+		return attic;
+	return sys_move_mount(mount, "", attic, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
 int mounts_detach(nsb_box *box, const nsb_step *step)
 {
-	char path[PATH_MAX];
-	NSB_CLOSE int target = idmap_path(box, step->dst, NSB_PATH_NO_SYMLINKS, NULL, NULL, &box->error);
+	/* mounts may lie upon each other */
+	for (;;) {
+		NSB_CLOSE int target = idmap_path(box, step->dst, NSB_PATH_NO_SYMLINKS, NULL, NULL, &box->error);
+		char path[PATH_MAX];
 
-	if (target < 0)
-		return target;
-	if (nsb_mount_id(target) == box->root_mount)
-		return 0; /* a plain directory of the root */
-	/* The path is root's own, just walked without links. Mounts may lie upon each other: the first that is no mount
-	 * (EINVAL) ends it. */
-	snprintf(path, sizeof(path), NSB_RUNDIR "%s", step->dst);
-	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
-		;
-	if (errno != EINVAL)
-		return nsb_error_set(&box->error, errno, "cannot detach the clone of %s: %s", step->dst,
-				     strerror(errno));
-	return 0;
+		if (target < 0)
+			return target;
+		if (nsb_mount_id(target) == box->root_mount)
+			return 0; /* a plain directory of the root */
+		if (move_out(box, target) == 0)
+			continue;
+		/* the path is root's own, just walked without links */
+		snprintf(path, sizeof(path), NSB_RUNDIR "%s", step->dst);
+		if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+			return errno == EINVAL ? 0 /* a plain directory of another mount */
+					       : nsb_error_set(&box->error, errno, "cannot detach the clone of %s: %s",
+							       step->dst, strerror(errno));
+	}
 }
 
 int mounts_detach_kernel(nsb_box *box, const nsb_step *step)
@@ -211,11 +227,14 @@ int mounts_detach_kernel(nsb_box *box, const nsb_step *step)
 	(void)step;
 	if (mountinfo == NULL)
 		return nsb_error_set(&box->error, errno, "cannot read /proc/self/mountinfo: %s", strerror(errno));
+	setvbuf(mountinfo, NULL, _IOFBF, MOUNTINFO_BUFFER);
 	while (r == 0 && getline(&line, &room, mountinfo) > 0) {
 		char root[PATH_MAX], point[PATH_MAX], type[64];
 		const char *behind = strstr(line, " - ");
 
-		if (behind == NULL || sscanf(line, "%*d %*d %*s %4095s %4095s", root, point) != 2 ||
+		/* most are of the old root: not worth taking apart */
+		if (behind == NULL || strstr(line, " " NSB_RUNDIR "/") == NULL ||
+		    sscanf(line, "%*d %*d %*s %4095s %4095s", root, point) != 2 ||
 		    sscanf(behind, " - %63s", type) != 1 || mount_hides(type, root))
 			continue;
 		if (!nsb_path_below(point, NSB_RUNDIR) || strcmp(point, NSB_RUNDIR) == 0 || !mount_type_is_kernel(type))
