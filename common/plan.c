@@ -257,7 +257,6 @@ static int plan_end(planner *p)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_PUBLISH,
 					    .dst = (char *)p->session->id,
 					    .why = "nsboxctl may see it" });
-	p->stage = NSB_STAGE_COMMIT;
 	if (r == 0 && p->plan->record)
 		r = plan_add(p, (nsb_step){ .op = NSB_OP_RECORD,
 					    .flags = NSB_STEP_SESSION,

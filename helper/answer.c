@@ -92,7 +92,7 @@ void answer_confine(const nsb_box *box, nsb_confinement *ret)
 				  .filter = box->filter };
 }
 
-/* Stage 13. */
+/* Stage 12. */
 int answer_box(nsb_box *box)
 {
 	static char paths[NSB_CGROUP_TREES_MAX][PATH_MAX + 16];
@@ -117,7 +117,5 @@ int answer_box(nsb_box *box)
 	if (r < 0)
 		return r;
 	r = nsb_answer_send(box->socket, &answer);
-	if (r == 0)
-		r = nsb_hear(box->socket, box->deadline, NSB_SAY_JOINED);
-	return r < 0 ? nsb_error_set(&box->error, r, "the application did not join: %s", strerror(-r)) : 0;
+	return r < 0 ? nsb_error_set(&box->error, r, "the application does not listen: %s", strerror(-r)) : 0;
 }

@@ -12,7 +12,7 @@ nsb_result answer_result(const nsb_box *box, int r);
  * is logged. */
 int answer_short(nsb_box *box, nsb_result result);
 
-/* Stage 13: the box, then waits for JOINED. Negative errno with a sentence in box->error. */
+/* Stage 12: the box. Negative errno with a sentence in box->error. */
 int answer_box(nsb_box *box);
 
 /* What the application, and nsboxctl enter, are to take upon themselves. Strings in *ret are static. */

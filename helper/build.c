@@ -6,6 +6,7 @@
 
 #include "helper/fault.h"
 #include "helper/steps.h"
+#include "helper/times.h"
 
 /* One row an operation. Without undo: it happens inside the new namespaces and dies with PID 1, or changes only what an
  * earlier step made. */
@@ -78,6 +79,7 @@ static bool is_wanted(const nsb_box *box, const nsb_step *step)
 void build_enter(nsb_box *box, nsb_stage stage)
 {
 	box->error.stage = stage;
+	times_enter(stage);
 	fault_at_stage(stage);
 }
 

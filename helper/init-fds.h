@@ -9,9 +9,9 @@ enum {
 };
 #define NSB_INIT_RUNNING 'R'
 
-/* nsbox-monitor ID RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...] [MOUNTS] [RULES]
- * nsbox-helper end ID LIFE INIT
- * RUNTIME_MS 0: as long as it takes. LINGER_MS: how long the box outlives its last member, -1: for good. EVENT is a counter of a limit (cgroup file): WORD:FILE, which poll(2) watches,
+/* nsbox-monitor ID JOINED_MS RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...] [MOUNTS] [RULES]
+ * nsbox-helper end|unjoined ID LIFE INIT
+ * JOINED_MS: until when (CLOCK_MONOTONIC) the application must have said JOINED. RUNTIME_MS 0: as long as it takes. LINGER_MS: how long the box outlives its last member, -1: for good. EVENT is a counter of a limit (cgroup file): WORD:FILE, which poll(2) watches,
  * or WORD:FILE:look, which must be looked at from time to time. PATH (absolute) is one of the host that may be replaced by
  * another file. MOUNTS is "mounts:FILE", /proc/PID/mountinfo of a box that hides accounts: it tells at once that something was
  * replaced. Each

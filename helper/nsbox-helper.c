@@ -15,16 +15,16 @@
  *  9 enclose     (builder) /proc, pivot_root(2). From here on the old root is gone.
  * 10 prove       (builder) what is there is what was planned
  * 11 exec        (builder) gives up all but CAP_KILL, becomes nsbox-init, which says RUNNING
- * 12 publish     the registry says ready
- * 13 answer      pidfd of PID 1 to the application, which joins and says JOINED
- * 14 commit      the host's utmp record; becomes nsbox-monitor, which says COMMITTED. From here on failing is not
- * allowed: the session belongs to the monitor.
+ * 12 answer      pidfd of PID 1 to the application, which joins
+ * 13 publish     meanwhile: the registry says ready; the host's utmp record
+ * 14 commit      becomes nsbox-monitor, which hears JOINED and says COMMITTED. From here on failing is not allowed: the
+ * session belongs to the monitor.
  *
  * share = user: at 6, with the user's lock held, a box of the user is looked for. If there is one, the login joins it: only
- * the steps that belong to a login are done (6, 8 inside the box, 14), 7 and 9 to 12 are left out, the pidfd of 13 comes
+ * the steps that belong to a login are done (6, 8 inside the box, 13), 7 and 9 to 11 are left out, the pidfd of 12 comes
  * from the box's monitor, and at 14 the application is handed over to that monitor instead of becoming one.
  *
- * Whatever fails before COMMITTED is taken back, last thing first. If the application may be waiting to join (stage 13
+ * Whatever fails before COMMITTED is taken back, last thing first. If the application may be waiting to join (stage 12
  * on), the socket is closed before the undo, so that it turns back first.
  */
 #include <errno.h>
@@ -62,6 +62,7 @@
 #include "helper/steps.h"
 #include "helper/subcommands.h"
 #include "helper/teardown.h"
+#include "helper/times.h"
 
 #define SOCKET		3
 #define SWEEP_LIMIT	16		      /* old entries looked at in one login */
@@ -110,6 +111,8 @@ static int decide(nsb_box *box)
 	r = request_receive(box);
 	if (r < 0)
 		return r;
+	if (box->request.flags & NSB_REQUEST_DEBUG)
+		times_share();
 	build_enter(box, NSB_STAGE_CONFIGURE);
 	r = configure(box);
 	if (r < 0 || box->choice.profile == NULL)
@@ -126,35 +129,41 @@ static int decide(nsb_box *box)
 	return check_box(box);
 }
 
-/* The guard: a child that is not ours to wait for, so that nobody needs to reap it but the host's init. */
+#define GUARD_STACK (64 * 1024) /* bytes, until it is another program */
+
+typedef struct guard {
+	nsb_box *box;
+	int err;
+} guard;
+
+/* On our memory and instead of us, as a child of vfork(2). */
+static int guard_main(void *argument)
+{
+	guard *g = argument;
+	char *const arguments[] = { (char *)"nsbox-monitor", (char *)"guard", g->box->session.id, NULL };
+
+	/* the pipe takes the place of the socket */
+	if (dup2(g->box->life[0], NSB_INIT_FD_LIFE) >= 0 &&
+	    syscall(SYS_close_range, NSB_INIT_FD_LIFE + 1, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) == 0)
+		syscall(SYS_execveat, g->box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
+	g->err = errno;
+	_exit(127);
+}
+
+/* The guard: a child of our parent, so that nobody needs to reap it but the host's init. (Ours has ended: launch.c.) */
 static int start_guard(nsb_box *box)
 {
-	char *const arguments[] = { (char *)"nsbox-monitor", (char *)"guard", box->session.id, NULL };
-	volatile int err = 0; /* written by the child of vfork(2), which shares it */
-	pid_t between, guard;
-	int status;
+	static char stack[GUARD_STACK] __attribute__((aligned(16)));
+	guard g = { .box = box };
 
 	if (pipe2(box->life, O_CLOEXEC) < 0)
 		return nsb_error_set(&box->error, errno, "cannot make the life pipe: %s", strerror(errno));
-	between = fork();
-	if (between < 0)
+	if (clone(guard_main, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PARENT | SIGCHLD, &g) < 0)
 		return nsb_error_set(&box->error, errno, "cannot start the guard: %s", strerror(errno));
-	if (between > 0) {
-		if (waitpid(between, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			return nsb_error_set(&box->error, WIFEXITED(status) ? WEXITSTATUS(status) : EIO,
-					     "cannot start the guard (" NSB_LIBEXECDIR "/nsbox-monitor)");
-		return 0;
-	}
-	guard = vfork();
-	if (guard == 0) {
-		/* the pipe takes the place of the socket */
-		if (dup2(box->life[0], NSB_INIT_FD_LIFE) >= 0 &&
-		    syscall(SYS_close_range, NSB_INIT_FD_LIFE + 1, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) == 0)
-			syscall(SYS_execveat, box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
-		err = errno;
-		_exit(127);
-	}
-	_exit(guard < 0 ? errno : err);
+	if (g.err != 0)
+		return nsb_error_set(&box->error, g.err,
+				     "cannot start the guard (" NSB_LIBEXECDIR "/nsbox-monitor): %s", strerror(g.err));
+	return 0;
 }
 
 /* Before the first effect: out of the application's cgroup; which box it is to be; and, for a new one, somebody who
@@ -171,7 +180,10 @@ static int prepare(nsb_box *box)
 	teardown_sweep(box->boxes, SWEEP_LIMIT, 0);
 	if (box->plan.share)
 		r = share_find(box);
-	return r < 0 || box->joining ? r : start_guard(box);
+	if (r < 0 || box->joining)
+		return r;
+	network_ahead_begin(box);
+	return start_guard(box);
 }
 
 /* Waits for what the builder, or nsbox-init after it, says. */
@@ -209,7 +221,7 @@ static int work_inside(nsb_box *box)
 	return any ? inside_run(box, login_steps, INSIDE_PATIENCE) : 0;
 }
 
-/* Stages 6 to 12. */
+/* Stages 6 to 11. */
 static int make(nsb_box *box)
 {
 	int r;
@@ -225,13 +237,7 @@ static int make(nsb_box *box)
 	if (r < 0 || box->joining)
 		return r;
 	r = build_stage(box, NSB_STAGE_SPAWN);
-	if (r == 0)
-		r = wait_running(box);
-	if (r < 0)
-		return r;
-	/* the steps between were the builder's */
-	box->done = build_first(&box->plan, NSB_STAGE_PUBLISH);
-	return build_stage(box, NSB_STAGE_PUBLISH);
+	return r < 0 ? r : wait_running(box);
 }
 
 /* Stages 8 to 11, in the builder. It tells by one message what went wrong; success is nsbox-init's to tell. */
@@ -267,10 +273,10 @@ static int keep_over_exec(int fd)
 static int become_monitor(nsb_box *box)
 {
 	int inherited[] = { box->socket, box->app, box->life[1], box->init, box->listener };
-	char numbers[5][12], runtime[24], linger[24], events[NSB_EVENTS_MAX][NSB_EVENT_SIZE];
-	char *arguments[9 + NSB_EVENTS_MAX + WATCHED_MAX + 1] = { (char *)"nsbox-monitor", box->session.id, runtime,
-								  linger };
-	size_t n = 4, n_events = 0;
+	char numbers[5][12], deadline[24], runtime[24], linger[24], events[NSB_EVENTS_MAX][NSB_EVENT_SIZE];
+	char *arguments[10 + NSB_EVENTS_MAX + WATCHED_MAX + 1] = { (char *)"nsbox-monitor", box->session.id, deadline,
+								   runtime, linger };
+	size_t n = 5, n_events = 0;
 	int r = 0;
 
 	if (box->init >= 0 && box->upper_lock >= 0)
@@ -281,6 +287,7 @@ static int become_monitor(nsb_box *box)
 		if (inherited[i] >= 0)
 			r = keep_over_exec(inherited[i]);
 	}
+	snprintf(deadline, sizeof(deadline), "%lld", (long long)box->deadline);
 	snprintf(runtime, sizeof(runtime), "%lld",
 		 box->init >= 0 && box->plan.runtime_max != NSB_INFINITY ? (long long)box->plan.runtime_max : 0);
 	snprintf(linger, sizeof(linger), "%lld",
@@ -303,16 +310,30 @@ static int become_monitor(nsb_box *box)
 	return nsb_error_set(&box->error, r, "cannot start nsbox-monitor: %s", strerror(-r));
 }
 
+/* Stages 12 and 13. What does not need the application is done while it joins. */
+static int answer(nsb_box *box)
+{
+	int r = answer_box(box);
+
+	/* the steps between were the builder's */
+	box->done = build_first(&box->plan, NSB_STAGE_PUBLISH);
+	return r < 0 ? r : build_stage(box, NSB_STAGE_PUBLISH);
+}
+
 /* Stage 14. Comes back with 0 only where the application is another monitor's now. */
 static int commit(nsb_box *box)
 {
 	int r;
 
-	if (box->joining)
-		box->done = build_first(&box->plan, NSB_STAGE_COMMIT);
-	r = build_stage(box, NSB_STAGE_COMMIT);
-	if (r == 0)
-		r = box->joining ? share_hand_over(box) : become_monitor(box);
+	build_enter(box, NSB_STAGE_COMMIT);
+	if (box->request.flags & NSB_REQUEST_DEBUG)
+		times_tell(box->session.login);
+	if (!box->joining)
+		return become_monitor(box);
+	r = nsb_hear(box->socket, box->deadline, NSB_SAY_JOINED);
+	if (r < 0)
+		return nsb_error_set(&box->error, r, "the application did not join: %s", strerror(-r));
+	r = share_hand_over(box);
 	if (r == 0)
 		syslog(LOG_INFO, "nsbox %s: login of %s has joined the box %s", box->session.login, box->session.user,
 		       box->session.id);
@@ -324,8 +345,6 @@ static int watch_unboxed(nsb_box *box)
 {
 	if (box->monitor_program < 0)
 		box->monitor_program = open(NSB_LIBEXECDIR "/nsbox-monitor", O_PATH | O_CLOEXEC);
-	if (nsb_hear(box->socket, box->deadline, NSB_SAY_JOINED) < 0)
-		return 1;
 	if (box->life[1] < 0 && start_guard(box) < 0)
 		return 1;
 	box->error = (nsb_error){ 0 };
@@ -383,6 +402,7 @@ static int serve(void)
 			       .cgroups = { [0 ... NSB_CGROUP_TREES_MAX - 1] = -1 },
 			       .cgroups_join = { [0 ... NSB_CGROUP_TREES_MAX - 1] = -1 },
 			       .life = { -1, -1 },
+			       .network_ahead = -1,
 			       .init = -1,
 			       .status = { -1, -1 },
 			       .tree = -1,
@@ -409,7 +429,7 @@ static int serve(void)
 	r = make(&box);
 	if (r < 0)
 		return refuse(&box, r, false);
-	r = answer_box(&box);
+	r = answer(&box);
 	if (r == 0)
 		r = commit(&box);
 	return r == 0 ? 0 : refuse(&box, r, true);

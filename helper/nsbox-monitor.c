@@ -3,11 +3,11 @@
  * The resident program on the host, one for each box: what the helper becomes when the application has joined, so that
  * pid, registry lock and life pipe stay the same.
  *
- *   nsbox-monitor ID RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...] [MOUNTS] [RULES]	(see init-fds.h)
+ *   nsbox-monitor ID JOINED_MS RUNTIME_MS LINGER_MS SOCKET APP LIFE INIT LISTENER [EVENT...] [PATH...] [MOUNTS] [RULES]	(see init-fds.h)
  *   nsbox-monitor guard ID
  *   nsbox-monitor hold
  *
- * The monitor says COMMITTED, then waits until the application leaves (LEAVE) or is gone (its pidfd), or the session's
+ * The monitor hears JOINED and says COMMITTED, then waits until the application leaves (LEAVE) or is gone (its pidfd), or the session's
  * time is over. The end of the socket means nothing: an application may close its descriptors and live on. Then the
  * monitor becomes `nsbox-helper end`, which ends the box and cleans.
  *
@@ -328,12 +328,13 @@ static void wait_for_end(box *b)
 }
 
 /* The first member: the application that the box was made for. */
-static bool take_application(const char *id, int socket, int app)
+static bool take_application(const char *id, int64_t deadline, int socket, int app)
 {
 	member *first = &members[0];
 
-	if (strlen(id) != NSB_ID_LENGTH || nsb_say(socket, NSB_SAY_COMMITTED) < 0) {
-		/* Not heard: the application gave up waiting or is gone. It is no member then. */
+	if (strlen(id) != NSB_ID_LENGTH || nsb_hear(socket, deadline, NSB_SAY_JOINED) < 0 ||
+	    nsb_say(socket, NSB_SAY_COMMITTED) < 0) {
+		/* It could not join, gave up waiting, or is gone: no member. If it waits, the end of the line turns it back. */
 		close(socket);
 		return false;
 	}
@@ -345,25 +346,28 @@ static bool take_application(const char *id, int socket, int app)
 
 static void __attribute__((noreturn, noinline)) monitor(int argc, char **argv)
 {
-	int64_t runtime = atoll(argv[2]);
+	int64_t runtime = atoll(argv[3]);
+	bool joined;
 	box b = { .id = argv[1],
 		  .signals = catch_signals(),
-		  .init = atoi(argv[7]),
-		  .listener = atoi(argv[8]),
+		  .init = atoi(argv[8]),
+		  .listener = atoi(argv[9]),
 		  .end = runtime > 0 ? nsb_now() + runtime : 0,
-		  .linger = atoll(argv[3]) };
+		  .linger = atoll(argv[4]) };
 
-	for (int i = 9; i < argc; i++)
+	for (int i = 10; i < argc; i++)
 		watch_add(argv[i]);
 	watch_begin();
-	if (take_application(argv[1], atoi(argv[4]), atoi(argv[5])))
+	joined = take_application(argv[1], atoll(argv[2]), atoi(argv[5]), atoi(argv[6]));
+	if (joined)
 		wait_for_end(&b);
 	/* first of all: who is not accepted yet must not wait for us */
 	if (b.listener >= 0)
 		close(b.listener);
 	for (size_t i = 0; i < n_members; i++)
 		leave_to_cleaner(&members[i]);
-	become_cleaner((char *[]){ (char *)"nsbox-helper", (char *)"end", argv[1], argv[6], argv[7], NULL });
+	become_cleaner((char *[]){ (char *)"nsbox-helper", (char *)(joined ? "end" : "unjoined"), argv[1], argv[7],
+				   argv[8], NULL });
 }
 
 int main(int argc, char **argv)
@@ -373,7 +377,7 @@ int main(int argc, char **argv)
 		return guard(argv[2]);
 	if (argc == 2 && strcmp(argv[1], "hold") == 0)
 		return pause();
-	if (argc < 9)
+	if (argc < 10)
 		return 2;
 	monitor(argc, argv);
 }

@@ -32,6 +32,18 @@ static int end(char **arguments)
 	return teardown_end(arguments[0], atoi(arguments[1]), atoi(arguments[2]));
 }
 
+/* By the monitor, whose application did not say that it has joined. */
+static int unjoined(char **arguments)
+{
+	NSB_CLOSE int boxes = nsb_registry_open(false, NULL);
+	nsb_entry entry;
+
+	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
+	if (boxes >= 0 && nsb_id_valid(arguments[0]) && nsb_registry_read(boxes, arguments[0], &entry) == 0)
+		syslog(LOG_ERR, "box %s of %s was taken back: the application did not join", entry.id, entry.user);
+	return end(arguments);
+}
+
 /* By the guard. */
 static int end_for_guard(char **arguments)
 {
@@ -117,8 +129,9 @@ static const struct {
 	int n; /* arguments */
 	int (*run)(char **arguments);
 } subcommands[] = {
-	{ "end", 3, end },	     { "end", 1, end_for_guard }, { "notice", 2, notice }, { "gc", 0, collect_garbage },
-	{ "leave", 2, leave },	     { "renew", 1, renew },	  { "freeze", 1, freeze }, { "thaw", 1, thaw },
+	{ "end", 3, end },	     { "unjoined", 3, unjoined },  { "end", 1, end_for_guard },
+	{ "notice", 2, notice },     { "gc", 0, collect_garbage }, { "leave", 2, leave },
+	{ "renew", 1, renew },	     { "freeze", 1, freeze },	   { "thaw", 1, thaw },
 	{ "delegate", 0, delegate },
 };
 

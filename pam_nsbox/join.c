@@ -152,9 +152,7 @@ static int confirm(int socket, nsb_error *error)
 
 	if (r == 0)
 		r = nsb_hear(socket, nsb_now() + NSB_MODULE_DEADLINE, NSB_SAY_COMMITTED);
-	return r < 0 ? nsb_error_set(error, r, "the box has no monitor (see the lines of nsbox-helper in syslog): %s",
-				     strerror(-r))
-		     : 0;
+	return r < 0 ? nsb_error_set(error, r, "the box has no monitor: %s", strerror(-r)) : 0;
 }
 
 /* All or nothing. */

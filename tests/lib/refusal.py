@@ -65,12 +65,12 @@ def refused(result, since, pattern, user="alice", helper_lines=0):
     return line
 
 
-def refused_by_sudo(result, since, pattern, user="carol"):
+def refused_by_sudo(result, since, pattern, user="carol", helper_lines=0):
     """As refused(). sudo shows what a module says in its session phase to nobody, so only syslog has the reference."""
     assert result.rc != 0 and "in" not in result.out.split(), result
     line = syslog.wait_for(rf"sudo\[\d+\] .*nsbox \w+: login of {user} refused: ", since)
     ref = re.search(r"nsbox (\w+): ", line).group(1)
-    assert re.search(pattern, line_of(ref, since, user)), line
+    assert re.search(pattern, line_of(ref, since, user, helper_lines)), line
 
 
 def boxed(result):

@@ -81,7 +81,9 @@ def test_each_step_leaves_the_host_as_it_was(profile, baseline):
         if result.rc == 0:
             boxed(result)
             break
-        refused(result, since, "Input/output error")
+        line = refused(result, since, faults.WHY, helper_lines=None)
+        if faults.GONE in line:
+            assert "Input/output error" in faults.line_of_helper(line, since)
         try:
             picture.wait_equal(baseline, timeout=2)
         except AssertionError as error:
