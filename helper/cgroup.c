@@ -213,12 +213,27 @@ static int clone_into(int group, nsb_error *error)
 	return 0;
 }
 
+/* BASE/monitors of one tree, where a login before has made it. */
+static int open_monitors_there(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree)
+{
+	char path[2 * PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s/" NSB_CGROUP_MONITORS, tree->mount, layout->base);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* Leaves one tree's group of the application. */
 static int settle_in(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree, nsb_error *error)
 {
-	NSB_CLOSE int group = open_monitors(layout, tree, error);
+	NSB_CLOSE int group = open_monitors_there(layout, tree);
 	int r;
 
+	if (group >= 0 && tree->version == 1 && nsb_write_text_at(group, "tasks", "0") == 0)
+		return 0;
+	if (group < 0 || tree->version == 1) {
+		nsb_close(group);
+		group = open_monitors(layout, tree, error);
+	}
 	if (group < 0)
 		return group;
 	if (tree->version == 2)

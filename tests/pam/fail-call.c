@@ -4,6 +4,7 @@
  * application starts has an environment without it, so the helper is as it always is.
  *
  *   NSBOX_FAIL_CALL="FUNCTION NUMBER ERRNO"    syscall, prctl or setrlimit; its first argument; 0: pretend success
+ *   NSBOX_FAIL_CALL="setns 0 ERRNO"
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -66,6 +67,15 @@ int prctl(int number, ...)
 	if (is_chosen("prctl", number, &r))
 		return r;
 	return ((int (*)(int, ...))real("prctl"))(number, a, b, c, d);
+}
+
+int setns(int fd, int type)
+{
+	int r;
+
+	if (is_chosen("setns", 0, &r))
+		return r;
+	return ((int (*)(int, int))real("setns"))(fd, type);
 }
 
 int setrlimit(__rlimit_resource_t number, const struct rlimit *limit)

@@ -81,6 +81,37 @@ def test_each_step_fails(fault, core_pattern, boxed, failing):
         assert "nsbox" not in host.read(f"/proc/{app.pid}/cgroup")
 
 
+@pytest.mark.parametrize("share", ["session", "user"])
+def test_application_that_cannot_join(share, boxed, failing):
+    """The box is built and its monitor is there already, or somebody else's is: the application closes its line instead of saying
+    JOINED, and the helper's side says so."""
+    boxed.nsbox(f"{CONFINED}share = {share}\n")
+    since = syslog.mark()
+    with App(env=failing(f"setns 0 {errno.EPERM}")) as app:
+        answer = app.do("open", SERVICE, "alice")
+        assert answer["code"] == PAM_SYSTEM_ERR and answer["changed"] == {}, answer
+        ref = reference("\n".join(answer["said"]))
+        line = syslog.wait_for(rf"nsbox {ref}: login of alice refused: ", since)
+        assert re.search(r"refused: cannot join the box: Operation not permitted \(.*\) \(stage join, EPERM\)$", line), line
+        syslog.wait_for(rf"^authpriv.err nsbox-helper\[\d+\] box {ref} of alice was taken back: the application did not join$", since)
+        host.wait_until(lambda: not os.listdir("/run/nsbox/boxes"), what="the box has ended")
+        assert "nsbox" not in host.read(f"/proc/{app.pid}/cgroup")
+
+
+def test_debug_tells_the_times(boxed):
+    """What `debug` in the PAM line is for: each stage, the builder's among them, in microseconds."""
+    boxed.pam(SERVICE, text="session required pam_nsbox.so debug\n")
+    since = syslog.mark()
+    with App() as app:
+        assert app.do("hold", SERVICE, "alice")["code"] == PAM_SUCCESS
+        line = syslog.wait_for(r"^authpriv.debug nsbox-helper\[\d+\] nsbox \w{10}: times in us: ", since)
+        app.do("release")
+    times = [(stage, int(number)) for stage, number in re.findall(r"(\w+) (\d+)(?:, |$)", line.partition("times in us: ")[2])]
+    assert [stage for stage, _ in times] == ["lock_down", "request", "configure", "plan", "check", "host", "spawn", "build", "enclose",
+                                             "prove", "exec", "answer", "publish"], line
+    assert 500 < sum(number for _, number in times) < 10_000_000, line
+
+
 @pytest.mark.parametrize("error", [errno.ENOSYS, errno.EPERM])
 def test_no_keys_is_no_fault(error, boxed, failing):
     """A kernel without keys."""
