@@ -11,12 +11,11 @@ import pytest
 
 from lib import baseline as picture
 from lib import host, syslog
+from lib.trees import Trees
 
 PROFILE = "[profile all]\nusers = *\nnetwork = loopback\n"
 TREES = pathlib.Path("/srv/trees")
 KEPT = pathlib.Path("/srv/kept")
-APPLETS = ("sh", "ls", "cat", "id", "mount", "touch", "rm", "mkdir", "dd", "find", "sleep", "mknod", "stat", "df", "true",
-           "readlink", "grep", "mv", "ln", "chmod", "chown", "sort")
 
 
 @pytest.fixture
@@ -31,44 +30,12 @@ def boxed(conf):
 
 @pytest.fixture
 def trees(conf):
-    """trees.make("name", file="text"): a root that is nothing but busybox, a few files and these."""
+    """lib/trees.py, below TREES."""
     TREES.mkdir(mode=0o755)
     conf.file("/etc/passwd", re.sub(r"^((?:alice|bob|root):.*:)[^:\n]*$", r"\1/bin/sh", pathlib.Path("/etc/passwd").read_text(),
                                     flags=re.M))
-    trees = Trees()
-    yield trees
+    yield Trees(TREES)
     shutil.rmtree(TREES)
-
-
-class Trees:
-    def make(self, name, bare=False, top=TREES, **files):
-        path = top / name
-        path.mkdir(mode=0o755)
-        if not bare:
-            for directory in ("bin", "proc", "sys", "dev", "run", "home", "root", "etc", "var", "var/log"):
-                (path / directory).mkdir(mode=0o755)
-            for directory in ("tmp", "var/tmp"):
-                (path / directory).mkdir()
-                (path / directory).chmod(0o1777)
-            shutil.copy("/bin/busybox", path / "bin/busybox")
-            for applet in APPLETS:
-                os.symlink("busybox", path / "bin" / applet)
-            (path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:2001:2001::/home/alice:/bin/sh\n"
-                                             "bob:x:2002:2002::/home/bob:/bin/sh\n")
-            (path / "etc/group").write_text("root:x:0:\nalice:x:2001:\nbob:x:2002:\n")
-        for file, text in files.items():
-            (path / file.replace("__", "/")).write_text(text)
-        return path
-
-    def squashfs(self, tree):
-        image = f"{tree}.squashfs"
-        host.run("mksquashfs", str(tree), image, "-quiet", "-no-progress", check=True)
-        return pathlib.Path(image)
-
-    def erofs(self, tree):
-        image = f"{tree}.erofs"
-        host.run("mkfs.erofs", "--quiet", image, str(tree), check=True)
-        return pathlib.Path(image)
 
 
 @pytest.fixture
