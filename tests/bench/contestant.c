@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * contestant floor | session SERVICE USER | command COMMAND...: does one round for each line on standard input, and answers with a line of
- * JSON: the steps and how many microseconds each of them took. bench.py takes turns between several of these, so that whatever else the
- * machine does meets all of them.
+ * contestant floor | session SERVICE USER [account] | hold SERVICE USER [account] | command COMMAND... | crowd AT_ONCE NUMBER COMMAND...:
+ * does one round for each line on standard input, and answers with a line of JSON: the steps and how many microseconds each of them took.
+ * bench.py takes turns between several of these, so that whatever else the machine does meets all of them. What `hold` has begun it ends
+ * at the end of its input.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,6 +25,11 @@ static uint64_t now(void)
 void timer_start(timer *t)
 {
 	t->n = 0;
+	t->last = now();
+}
+
+void timer_again(timer *t)
+{
 	t->last = now();
 }
 
@@ -49,25 +55,33 @@ static void print(const timer *t)
 static const struct {
 	const char *name;
 	contestant *round;
-} contestants[] = { { "floor", floor_round }, { "session", session_round }, { "command", command_round } };
+	void (*end)(void);
+} contestants[] = { { "floor", floor_round, NULL },
+		    { "session", session_round, NULL },
+		    { "hold", hold_round, hold_end },
+		    { "command", command_round, NULL },
+		    { "crowd", crowd_round, NULL } };
+
+#define CONTESTANTS (sizeof(contestants) / sizeof(contestants[0]))
 
 int main(int argc, char **argv)
 {
-	contestant *round = NULL;
 	static timer t;
 	char line[16];
+	size_t i = 0;
 
-	for (size_t i = 0; argc >= 2 && i < sizeof(contestants) / sizeof(contestants[0]); i++)
-		if (strcmp(argv[1], contestants[i].name) == 0)
-			round = contestants[i].round;
-	if (round == NULL) {
-		fprintf(stderr, "usage: contestant floor | session SERVICE USER | command COMMAND...\n");
+	while (argc >= 2 && i < CONTESTANTS && strcmp(argv[1], contestants[i].name) != 0)
+		i++;
+	if (argc < 2 || i == CONTESTANTS) {
+		fprintf(stderr, "usage: contestant floor|session|hold|command|crowd ARGUMENT...\n");
 		return 2;
 	}
 	while (fgets(line, sizeof(line), stdin) != NULL) {
-		if (round(&t, argv + 2) != 0)
+		if (contestants[i].round(&t, argv + 2) != 0)
 			return 1;
 		print(&t);
 	}
+	if (contestants[i].end != NULL)
+		contestants[i].end();
 	return 0;
 }

@@ -19,6 +19,9 @@ typedef struct timer {
 /* Begins a round. */
 void timer_start(timer *t);
 
+/* What has passed since the step before was nobody's. */
+void timer_again(timer *t);
+
 /* What has passed since the step before was this one's. `name`: a string that stays. */
 void timer_step(timer *t, const char *name);
 
@@ -26,7 +29,12 @@ void timer_step(timer *t, const char *name);
 typedef int contestant(timer *t, char **arguments);
 
 contestant floor_round;	  /* the bare calls (floor.c) */
-contestant session_round; /* a session of PAM: SERVICE USER (session.c) */
+contestant session_round; /* a session of PAM: SERVICE USER [account] (session.c) */
+contestant hold_round;	  /* begins one that lasts until hold_end(): SERVICE USER [account] (session.c) */
 contestant command_round; /* a command, from its start to its end: COMMAND... (command.c) */
+contestant crowd_round;	  /* NUMBER runs of a command, AT_ONCE at a time: AT_ONCE NUMBER COMMAND... (command.c) */
+
+/* Ends all sessions of hold_round() at once, and waits for their processes. */
+void hold_end(void);
 
 #endif

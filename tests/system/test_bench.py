@@ -4,15 +4,21 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
-from lib import host
+from lib import ctl, host
 
 BUILD = os.environ.get("NSBOX_BUILD", "/cache/build-gcc")
 BENCH = pathlib.Path(os.environ["NSBOX_SOURCE"], "tests/bench/bench.py")
 STEPS = ["make group", "clone3", "enter group", "loopback", "root", "detach", "mounts", "nodes", "proc", "pivot", "exec", "save", "join",
          "leave", "end", "remove group"]
+
+sys.path.insert(0, str(BENCH.parent))
+
+import boxes  # noqa: E402  pylint: disable=wrong-import-position
+import turns  # noqa: E402  pylint: disable=wrong-import-position
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,41 +26,98 @@ def programs():
     host.run("make", "-s", "-C", BUILD, "bench-programs", check=True, timeout=120)
 
 
-def test_all_take_part(baseline, conf, tmp_path):
-    """Every contestant has its rounds, sparse and in a loop; nothing of any of them is left."""
-    place = tmp_path / "figures"
-    result = host.run("python3", str(BENCH), "--rounds", "3", "--json", str(place), timeout=100)
-    try:
-        assert result.rc == 0 and result.err == "", result
-        figures = json.loads(place.read_text())
-        for way in ("sparse", "loop"):
-            of = figures[way]
-            assert {"floor", "box: default", "box: curated", "box: keep-id", "box: veth", "unshare(1)", "bwrap --unshare-all"} <= set(of)
-            assert list(of["floor"]["steps"]) == STEPS and list(of["box: default"]["steps"]) == ["open", "close"]
-            for name, one in of.items():
-                assert 0 < one["median"] <= one["p95"] and all(value >= 0 for value in one["steps"].values()), (name, one)
-                assert f"\n{name} " in result.out
-        assert figures["rounds"] == 3 and figures["machine"]["processors"] >= 1
-    finally:
-        for path in pathlib.Path("/etc/pam.d").glob("bench*"):
-            path.unlink()
-        pathlib.Path("/etc/security/nsbox.conf").unlink()
-        host.run("nft", "flush", "ruleset")
+@pytest.fixture
+def bench(baseline, tmp_path):
+    """bench(ARGUMENT, ...): (all figures, what it prints), and nothing else remains."""
+    def run(*arguments, rc=0):
+        place = tmp_path / "figures"
+        result = host.run("python3", "-B", str(BENCH), *arguments, "--json", str(place), timeout=100)
+        assert result.rc == rc and (result.err == "") == (rc == 0), result
+        return json.loads(place.read_text()), result
+    return run
+
+
+def check(table, out, first=turns.FLOOR):
+    """One table of contestants: numbers that go together, and all of them are printed."""
+    assert next(iter(table)) == first
+    for name, one in table.items():
+        assert 0 < one["median"] <= one["p95"] and all(value >= 0 for value in one["steps"].values()), (name, one)
+        assert one["ratio"] == pytest.approx(one["median"] / table[first]["median"]), name
+        assert f"\n{name} " in out
+
+
+def test_boxes(bench):
+    """Every kind of box has its rounds, sparse and in a loop; the account hook is shown where it was called."""
+    figures, result = bench("--part", "boxes", "--rounds", "2")
+    assert set(figures) == {"machine", "rounds", "boxes"} and figures["rounds"] == 2 and figures["machine"]["processors"] >= 1
+    for way in ("sparse", "loop"):
+        of = figures["boxes"][way]
+        assert list(of) == ["floor", *(box.name for box in boxes.BOXES)]
+        check(of, result.out)
+        assert list(of["floor"]["steps"]) == STEPS and list(of["box: default"]["steps"]) == ["account", "open", "close"]
+        assert list(of["box: default, no account hook"]["steps"]) == ["open", "close"]
+
+
+def test_only(bench):
+    figures, _ = bench("--part", "boxes", "--rounds", "1", "--only", "network=(host|loop)")
+    assert [list(of) for of in figures["boxes"].values()] == [["floor", "box: network=host"]] * 2
+
+
+# -- contestants --
+
+
+def contestant(*arguments, lines=1):
+    return subprocess.run([turns.CONTESTANT, *arguments], input="\n" * lines, capture_output=True, text=True, check=False, timeout=20)
 
 
 def test_floor_alone(baseline):
     """Two rounds, each a line of JSON with all steps; a program that cannot be run is a sentence and status 1."""
-    done = subprocess.run([f"{BUILD}/bench-contestant", "floor", f"{BUILD}/bench-floor-init", "-"], input="\n\n", capture_output=True,
-                          text=True, check=False, timeout=20)
+    done = contestant("floor", f"{BUILD}/bench-floor-init", "-", lines=2)
     rounds = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0 and [list(one) for one in rounds] == [[step for step in STEPS if step != "remove group"]] * 2
     for arguments, words in ((("floor", "/nowhere", "-"), "floor: /nowhere: "), (("floor",), "usage"), (("command", "false"), "false ended with"),
-                             (("command", "/nowhere"), "/nowhere: No such file"), (("session", "su"), "usage"), ((), "usage")):
-        done = subprocess.run([f"{BUILD}/bench-contestant", *arguments], input="\n", capture_output=True, text=True, check=False, timeout=20)
+                             (("command", "/nowhere"), "/nowhere: No such file"), (("session", "su"), "usage"), (("hold", "su"), "usage"),
+                             (("session", "su", "alice", "acct"), "usage"), (("crowd", "0", "2", "true"), "usage"),
+                             (("crowd", "2", "2"), "usage"), (("crowd", "2", "3", "false"), "false ended with"), (("sessions",), "usage"),
+                             ((), "usage")):
+        done = contestant(*arguments)
         assert done.returncode != 0 and words in done.stderr and done.stdout == "", (arguments, done)
 
 
-@pytest.mark.parametrize("arguments", (["--rounds", "0"], ["--rounds", "many"], ["--what"]))
+def test_crowd(baseline, tmp_path):
+    """So many runs, never more than that at a time."""
+    script = f"n=$(ls {tmp_path} | wc -l); [ $n -lt 3 ] && touch {tmp_path}/$$ && sleep 0.1 && rm {tmp_path}/$$ && echo >>{tmp_path}.runs"
+    done = contestant("crowd", "3", "7", "sh", "-c", script)
+    assert done.returncode == 0 and list(json.loads(done.stdout)) == ["all"] and json.loads(done.stdout)["all"] > 300000, done
+    assert pathlib.Path(f"{tmp_path}.runs").read_text() == "\n" * 7
+
+
+def test_session_without_a_box(conf, baseline):
+    """It would be the fastest of all."""
+    conf.pam("bench-none", text="account required pam_permit.so\nsession required pam_permit.so\n")
+    for words in ((), ("account",)):
+        done = contestant("session", "bench-none", "alice", *words)
+        assert done.returncode == 1 and "in no namespace of its own" in done.stderr and done.stdout == "", done
+
+
+def test_hold(baseline):
+    """A box for each round, until the input ends."""
+    with boxes.Arena([boxes.DEFAULT]) as arena:
+        holder = arena.hold("bench0", "alice", 3)
+        assert [list(one) for one in holder.rounds] == [["all"]] * 3 and len(ctl.boxes()) == 3
+        holder.end()
+        host.wait_until(lambda: ctl.boxes() == [], what="all have ended")
+
+
+def test_summary():
+    """The account hook is shown and not counted."""
+    rounds = [{"account": 9000, "open": 1000 * number, "close": 1000} for number in range(1, 11)]
+    found = turns.summary(rounds, {"median": 14})
+    assert found == {"median": 7, "p95": 11, "steps": {"account": 9, "open": 6, "close": 1}, "ratio": 0.5}
+    assert turns.summary(rounds)["ratio"] == 1
+
+
+@pytest.mark.parametrize("arguments", (["--rounds", "0"], ["--rounds", "many"], ["--what"], ["--part", "all"], ["--only", "("]))
 def test_wrong_usage(arguments):
-    result = host.run("python3", str(BENCH), *arguments)
+    result = host.run("python3", "-B", str(BENCH), *arguments)
     assert result.rc == 2 and "usage: tests/bench/run" in result.err
