@@ -18,6 +18,7 @@ STEPS = ["make group", "clone3", "enter group", "loopback", "root", "detach", "m
 sys.path.insert(0, str(BENCH.parent))
 
 import boxes  # noqa: E402  pylint: disable=wrong-import-position
+import peers  # noqa: E402  pylint: disable=wrong-import-position
 import turns  # noqa: E402  pylint: disable=wrong-import-position
 
 
@@ -61,6 +62,28 @@ def test_boxes(bench):
 def test_only(bench):
     figures, _ = bench("--part", "boxes", "--rounds", "1", "--only", "network=(host|loop)")
     assert [list(of) for of in figures["boxes"].values()] == [["floor", "box: network=host"]] * 2
+
+
+def test_peers(bench):
+    """Whoever is installed takes part; whoever is not is named."""
+    figures, result = bench("--part", "peers", "--rounds", "2")
+    of = figures["peers"]
+    for way in ("sparse", "loop"):
+        assert {"box: default", "no box: true(1)", "unshare(1)", "bwrap --unshare-all", "pam_namespace"} <= set(of[way])
+        check(of[way], result.out)
+        absent = {why.split(":")[0] for why in of["missing"]}
+        assert {*peers.COMMANDS, *peers.MODULES} == (set(of[way]) | absent) - {"floor", "box: default", "no box: true(1)"}
+        assert not absent & set(of[way])
+    assert all(f"\n  {why}\n" in result.out for why in of["missing"])
+
+
+def test_peer_that_isolates_nothing():
+    """It would be the fastest of all."""
+    links = [f"/proc/self/ns/{kind}" for kind in peers.KINDS]
+    assert "does not work here" in peers.isolates("env", ["env", "readlink", *links])
+    assert "does not work here: unshare: " in peers.isolates("unshare", ["unshare", "--nothing", "readlink", *links])
+    assert "does not work here" in peers.isolates("half", ["unshare", "--mount", "readlink", *links])
+    assert peers.isolates("both", ["unshare", "--mount", "--net", "readlink", *links]) is None
 
 
 # -- contestants --
