@@ -12,8 +12,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # lib
 
 import boxes  # noqa: E402  pylint: disable=wrong-import-position
 import peers  # noqa: E402  pylint: disable=wrong-import-position
+import stages  # noqa: E402  pylint: disable=wrong-import-position
 
-PARTS = {"boxes": boxes.run, "peers": peers.run}
+PARTS = {"boxes": boxes.run, "stages": stages.run, "peers": peers.run}
 
 
 def machine():

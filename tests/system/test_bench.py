@@ -19,6 +19,7 @@ sys.path.insert(0, str(BENCH.parent))
 
 import boxes  # noqa: E402  pylint: disable=wrong-import-position
 import peers  # noqa: E402  pylint: disable=wrong-import-position
+import stages  # noqa: E402  pylint: disable=wrong-import-position
 import turns  # noqa: E402  pylint: disable=wrong-import-position
 
 
@@ -84,6 +85,48 @@ def test_peer_that_isolates_nothing():
     assert "does not work here: unshare: " in peers.isolates("unshare", ["unshare", "--nothing", "readlink", *links])
     assert "does not work here" in peers.isolates("half", ["unshare", "--mount", "readlink", *links])
     assert peers.isolates("both", ["unshare", "--mount", "--net", "readlink", *links]) is None
+
+
+# -- stages --
+
+LINE = "authpriv.debug nsbox-helper[7] nsbox abcdefghij: times in us: lock-down 110, read request 250, configure 90"
+
+
+def test_stages_are_read():
+    assert stages.parse(LINE) == {"lock-down": 110, "read request": 250, "configure": 90}
+    assert stages.parse("authpriv.notice sshd[7] nsbox abcdefghij: session of alice opened") is None
+    for words in ("lock-down", "lock-down x", "110", "a 1,b 2", "a -1"):
+        with pytest.raises(SystemExit, match="not stages and numbers"):
+            stages.parse(f"nsbox abcdefghij: times in us: {words}")
+    assert stages.medians([{"a": 1000, "b": 5000}, {"a": 3000}, {"a": 2000, "b": 7000}]) == {"a": 2.0, "b": 7.0}
+
+
+def test_stages_of_a_round():
+    """The session's, which come after those of the account hook; a round of which nothing is told."""
+    class Told:
+        lines = ()
+
+        def round(self):
+            for line in self.lines:
+                host.run("logger", "-p", "authpriv.debug", "-t", "nsbox-helper", f"nsbox abcdefghij: times in us: {line}", check=True)
+
+    told = Told()
+    with pytest.raises(SystemExit, match="no times of box: x in syslog"):
+        stages.one_round("box: x", told)
+    told.lines = ("request 1", "request 3, join 4")
+    assert stages.one_round("box: x", told) == {"request": 3, "join": 4}
+
+
+def test_stages(bench):
+    """With a helper that tells them there are medians; with one that does not this is said, and the status is 1."""
+    tells = b"times in us" in pathlib.Path(BUILD, "nsbox-helper").read_bytes()
+    figures, result = bench("--part", "stages", "--rounds", "2", "--only", "default", rc=0 if tells else 1)
+    if not tells:
+        assert "stages: no times of box: default in syslog" in result.err and "stages" not in figures
+        return
+    assert list(figures["stages"]) == ["box: default", "box: default, no account hook"]
+    for one in figures["stages"].values():
+        assert one["open"] > 0 and len(one["stages"]) > 2 and all(value >= 0 for value in one["stages"].values())
 
 
 # -- contestants --
