@@ -11,10 +11,12 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # lib
 
 import boxes  # noqa: E402  pylint: disable=wrong-import-position
+import logins  # noqa: E402  pylint: disable=wrong-import-position
+import parallel  # noqa: E402  pylint: disable=wrong-import-position
 import peers  # noqa: E402  pylint: disable=wrong-import-position
 import stages  # noqa: E402  pylint: disable=wrong-import-position
 
-PARTS = {"boxes": boxes.run, "stages": stages.run, "peers": peers.run}
+PARTS = {"boxes": boxes.run, "stages": stages.run, "peers": peers.run, "ssh": logins.run, "parallel": parallel.run}
 
 
 def machine():

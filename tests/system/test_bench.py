@@ -18,6 +18,7 @@ STEPS = ["make group", "clone3", "enter group", "loopback", "root", "detach", "m
 sys.path.insert(0, str(BENCH.parent))
 
 import boxes  # noqa: E402  pylint: disable=wrong-import-position
+import logins  # noqa: E402  pylint: disable=wrong-import-position
 import peers  # noqa: E402  pylint: disable=wrong-import-position
 import stages  # noqa: E402  pylint: disable=wrong-import-position
 import turns  # noqa: E402  pylint: disable=wrong-import-position
@@ -85,6 +86,27 @@ def test_peer_that_isolates_nothing():
     assert "does not work here: unshare: " in peers.isolates("unshare", ["unshare", "--nothing", "readlink", *links])
     assert "does not work here" in peers.isolates("half", ["unshare", "--mount", "readlink", *links])
     assert peers.isolates("both", ["unshare", "--mount", "--net", "readlink", *links]) is None
+
+
+def test_ssh(bench):
+    """Both servers let in, one of them into boxes; logins per second of both, and what one has of the other's."""
+    figures, result = bench("--part", "ssh", "--rounds", "2")
+    of = figures["ssh"]
+    for way in ("sparse", "loop"):
+        assert list(of[way]) == ["unboxed", "boxed"]
+        check(of[way], result.out, first="unboxed")
+    assert list(of["logins per second"]) == ["1", "4", "16"] and of["cipher"] and of["key exchange"]
+    for one in of["logins per second"].values():
+        assert 0 < one["unboxed"] < 10000 and one["ratio"] == pytest.approx(one["boxed"] / one["unboxed"])
+    assert [logins.stack(boxed).count("pam_nsbox.so") for boxed in (True, False)] == [3, 0]
+
+
+def test_parallel(bench):
+    figures, result = bench("--part", "parallel", "--rounds", "1")
+    assert list(figures["parallel"]) == ["1", "4", "16"]
+    for table in figures["parallel"].values():
+        assert list(table) == ["floor", "box: default"]
+        check(table, result.out)
 
 
 # -- stages --
