@@ -11,17 +11,25 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # lib
 
 import boxes  # noqa: E402  pylint: disable=wrong-import-position
+import growth  # noqa: E402  pylint: disable=wrong-import-position
 import logins  # noqa: E402  pylint: disable=wrong-import-position
 import parallel  # noqa: E402  pylint: disable=wrong-import-position
 import peers  # noqa: E402  pylint: disable=wrong-import-position
 import stages  # noqa: E402  pylint: disable=wrong-import-position
 
-PARTS = {"boxes": boxes.run, "stages": stages.run, "peers": peers.run, "ssh": logins.run, "parallel": parallel.run}
+PARTS = {"boxes": boxes.run, "stages": stages.run, "peers": peers.run, "ssh": logins.run, "parallel": parallel.run, "growth": growth.run}
 
 
 def machine():
     info = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
     return {"kernel": platform.release(), "processors": os.cpu_count(), "memory_kB": int(re.search(r"MemTotal:\s+(\d+)", info)[1])}
+
+
+def numbers(text):
+    found = [int(word) for word in text.split(",")]
+    if min(found) < 0:
+        raise ValueError
+    return found
 
 
 def pattern(text):
@@ -36,6 +44,7 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=100, metavar="N", help="of each contestant (default 100)")
     parser.add_argument("--only", type=pattern, default="", metavar="PATTERN", help="of boxes, stages and peers, those whose name has the pattern")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part, and others that are named so (default: all)")
+    parser.add_argument("--boxes", type=numbers, default=[0, 100, 1000], metavar="N,...", help="how many live, for growth (default 0,100,1000)")
     parser.add_argument("--json", metavar="FILE", help="all figures, for programs")
     arguments = parser.parse_args()
     if arguments.rounds < 1:

@@ -109,6 +109,23 @@ def test_parallel(bench):
         check(table, result.out)
 
 
+def test_growth(bench):
+    """Boxes that live while others are made, what they take, and the end of all at once."""
+    figures, result = bench("--part", "growth", "--rounds", "2", "--boxes", "0,3")
+    levels, teardown = figures["growth"]["levels"], figures["growth"]["teardown"]
+    assert list(levels) == ["0", "3"] and "memory" not in levels["0"]
+    for level in levels.values():
+        check(level["rounds"], result.out)
+        for name, one in level["rounds"].items():
+            assert level["growth"][name] == pytest.approx(one["median"] / levels["0"]["rounds"][name]["median"])
+    memory = levels["3"]["memory"]
+    assert all(0 < kB < 5000 for kB in memory["pss"].values()) and set(memory["pss"]) == {"nsbox-init", "nsbox-monitor", "application"}
+    assert {"MemAvailable", "Slab"} <= set(memory["meminfo"]) and memory["kernel"]["slab"] == memory["meminfo"]["Slab"]
+    assert memory["kernel"]["available without pss"] == pytest.approx(memory["meminfo"]["MemAvailable"] - sum(memory["pss"].values()))
+    assert teardown["boxes"] == 3 and 0 < teardown["seconds"] < 30 and teardown["logins"] >= 1
+    assert 0 < teardown["median"] <= teardown["max"] < 30000
+
+
 # -- stages --
 
 LINE = "authpriv.debug nsbox-helper[7] nsbox abcdefghij: times in us: lock-down 110, read request 250, configure 90"
@@ -205,7 +222,8 @@ def test_summary():
     assert turns.summary(rounds)["ratio"] == 1
 
 
-@pytest.mark.parametrize("arguments", (["--rounds", "0"], ["--rounds", "many"], ["--what"], ["--part", "all"], ["--only", "("]))
+@pytest.mark.parametrize("arguments", (["--rounds", "0"], ["--rounds", "many"], ["--what"], ["--part", "all"], ["--boxes", "3,-1"],
+                                       ["--boxes", "few"], ["--only", "("]))
 def test_wrong_usage(arguments):
     result = host.run("python3", "-B", str(BENCH), *arguments)
     assert result.rc == 2 and "usage: tests/bench/run" in result.err
