@@ -11,6 +11,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # lib
 
 import boxes  # noqa: E402  pylint: disable=wrong-import-position
+import chart  # noqa: E402  pylint: disable=wrong-import-position
 import growth  # noqa: E402  pylint: disable=wrong-import-position
 import logins  # noqa: E402  pylint: disable=wrong-import-position
 import parallel  # noqa: E402  pylint: disable=wrong-import-position
@@ -46,6 +47,7 @@ def parse_arguments():
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part, and others that are named so (default: all)")
     parser.add_argument("--boxes", type=numbers, default=[0, 100, 1000], metavar="N,...", help="how many live, for growth (default 0,100,1000)")
     parser.add_argument("--json", metavar="FILE", help="all figures, for programs")
+    parser.add_argument("--chart", metavar="FILE", help="an SVG of the boxes and peers, by gnuplot")
     arguments = parser.parse_args()
     if arguments.rounds < 1:
         parser.error("--rounds: at least one")
@@ -55,6 +57,8 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     parts = [name for name in PARTS if name in (arguments.part or PARTS)]
+    if arguments.chart:
+        chart.check(parts)
     result, failed = {"machine": machine(), "rounds": arguments.rounds}, []
     print("kernel {kernel}, {processors} processors, {memory_kB} kB of memory".format(**result["machine"]), flush=True)
     for name in parts:
@@ -66,6 +70,8 @@ def main():
         pathlib.Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n", encoding="ascii")
     if failed:
         raise SystemExit("\n".join(failed))
+    if arguments.chart:
+        chart.draw(arguments.chart, result)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ STEPS = ["make group", "clone3", "enter group", "loopback", "root", "detach", "m
 sys.path.insert(0, str(BENCH.parent))
 
 import boxes  # noqa: E402  pylint: disable=wrong-import-position
+import chart  # noqa: E402  pylint: disable=wrong-import-position
 import logins  # noqa: E402  pylint: disable=wrong-import-position
 import peers  # noqa: E402  pylint: disable=wrong-import-position
 import stages  # noqa: E402  pylint: disable=wrong-import-position
@@ -166,6 +167,31 @@ def test_stages(bench):
     assert list(figures["stages"]) == ["box: default", "box: default, no account hook"]
     for one in figures["stages"].values():
         assert one["open"] > 0 and len(one["stages"]) > 2 and all(value >= 0 for value in one["stages"].values())
+
+
+# -- chart --
+
+RESULT = {"boxes": {"sparse": {"floor": {"ratio": 1}, "box: default": {"ratio": 1.5}}},
+          "peers": {"sparse": {"box: default": {"ratio": 9}, "crun": {"ratio": 6.25}}}}
+
+
+def test_chart(tmp_path, monkeypatch):
+    """The boxes' own figures and the others', the shortest first, as gnuplot is told; what it writes is the file."""
+    place = tmp_path / "chart.svg"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="gnuplot is not installed"):
+        chart.check(["boxes", "ssh"])
+    with pytest.raises(SystemExit, match="it shows boxes and peers"):
+        chart.check(["ssh"])
+    program = tmp_path / "gnuplot"
+    program.write_text("#!/bin/bash\n/bin/cat\n")
+    program.chmod(0o755)
+    chart.check(["peers"])
+    chart.draw(place, RESULT)
+    assert '\n"floor" 1.000\n"box: default" 1.500\n"crun" 6.250\nend\n' in place.read_text()
+    program.write_text("#!/bin/bash\necho 'line 1: no' >&2; exit 1\n")
+    with pytest.raises(SystemExit, match="gnuplot: line 1: no"):
+        chart.draw(place, RESULT)
 
 
 # -- contestants --
