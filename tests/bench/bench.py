@@ -23,7 +23,8 @@ PARTS = {"boxes": boxes.run, "stages": stages.run, "peers": peers.run, "ssh": lo
 
 def machine():
     info = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
-    return {"kernel": platform.release(), "processors": os.cpu_count(), "memory_kB": int(re.search(r"MemTotal:\s+(\d+)", info)[1])}
+    return {"kernel": platform.release(), "processors": os.cpu_count(), "memory_kB": int(re.search(r"MemTotal:\s+(\d+)", info)[1]),
+            "load": os.getloadavg()[0]}
 
 
 def numbers(text):
@@ -60,7 +61,7 @@ def main():
     if arguments.chart:
         chart.check(parts)
     result, failed = {"machine": machine(), "rounds": arguments.rounds}, []
-    print("kernel {kernel}, {processors} processors, {memory_kB} kB of memory".format(**result["machine"]), flush=True)
+    print("kernel {kernel}, {processors} processors, {memory_kB} kB of memory, load {load:.2f}".format(**result["machine"]), flush=True)
     for name in parts:
         try:
             result[name] = PARTS[name](arguments)

@@ -54,6 +54,7 @@ def test_boxes(bench):
     """Every kind of box has its rounds, sparse and in a loop; the account hook is shown where it was called."""
     figures, result = bench("--part", "boxes", "--rounds", "2")
     assert set(figures) == {"machine", "rounds", "boxes"} and figures["rounds"] == 2 and figures["machine"]["processors"] >= 1
+    assert figures["machine"]["load"] >= 0 and ", load " in result.out
     for way in ("sparse", "loop"):
         of = figures["boxes"][way]
         assert list(of) == ["floor", *(box.name for box in boxes.BOXES)]
