@@ -7,7 +7,7 @@ import turns
 from lib import host, syslog
 
 SAID = re.compile(r"nsbox (?P<id>\w+): times in us: (?P<times>.+)$")
-STAGE = re.compile(r"(?P<stage>[a-z][a-z -]*) (?P<time>\d+)", re.ASCII)
+STAGE = re.compile(r"(?P<stage>[a-z][a-z_]*) (?P<time>\d+)", re.ASCII)
 
 
 def parse(line):
