@@ -5,11 +5,13 @@ import contextlib
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import turns
 from lib import host, netlab, pamconf, trees
 
 USER, OTHER = "alice", "bob"
+ADOPTED = "floor, ready and adopted"  # what an application could not be spared if its box were made before it comes
 SERVER = "bench-server"  # the service and profile of the box that others join
 
 # name; lines of the profile, where {place} is an attribute of Places; whether the account hook runs before, in the same process, as in
@@ -171,10 +173,21 @@ def chosen(only):
     return [box for box in BOXES if re.search(only, box.name)]
 
 
+def adopted(place):
+    """The arguments of its contestant; `place`: a directory for the filter of system calls that a default box has."""
+    program = pathlib.Path(place, "filter")
+    with program.open("wb") as file:
+        subprocess.run(["/usr/libexec/nsbox/nsbox-seccomp", "default", "core"], stdout=file, check=True)
+    return "adopt", *turns.floor()[1:], str(program)
+
+
 def run(arguments):
     boxes, found = chosen(arguments.only), {}
-    with Arena(boxes) as arena:
-        wanted = {turns.FLOOR: turns.floor(), **{box.name: arena.arguments(box) for box in boxes}}
+    with Arena(boxes) as arena, tempfile.TemporaryDirectory() as place:
+        wanted = {turns.FLOOR: turns.floor()}
+        if re.search(arguments.only, ADOPTED):
+            wanted[ADOPTED] = adopted(place)
+        wanted.update({box.name: arena.arguments(box) for box in boxes})
         for way, pause in turns.WAYS.items():
             found[way] = turns.measure(f"boxes, {way}", wanted, arguments.rounds, pause)
     return found

@@ -24,20 +24,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/bench/timer.h"
+#include "tests/bench/floor.h"
 
-#define NAMESPACES (CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
-#define STAGING	   "/tmp" /* where the new root grows */
-#define READY	   3	  /* the descriptor that PID 1 writes to */
-#define QUIET	   (MS_NOSUID | MS_NODEV)
-
-typedef struct floor {
-	timer *time; /* shared with PID 1 */
-	const char *program, *group_above;
-	char group[128];
-	int program_fd, tasks, ready[2], pidfd;
-	struct stat host; /* the mount namespace that we came from */
-} floor_box;
+#define STAGING "/tmp" /* where the new root grows */
+#define READY	3      /* the descriptor that PID 1 writes to */
+#define QUIET	(MS_NOSUID | MS_NODEV)
 
 static int failed(const char *what)
 {
@@ -198,20 +189,18 @@ static int make_group(floor_box *f)
 
 static pid_t spawn(floor_box *f)
 {
-	struct clone_args arguments = { .flags = NAMESPACES | CLONE_PIDFD,
+	struct clone_args arguments = { .flags = FLOOR_NAMESPACES | CLONE_PIDFD,
 					.pidfd = (uint64_t)(uintptr_t)&f->pidfd,
 					.exit_signal = SIGCHLD };
 
 	return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
 }
 
-/* The namespaces of the box, and back: each by its own descriptor, because all at once is possible by a pidfd only. */
-static int visit(floor_box *f)
+int floor_save(int own[FLOOR_WAYS_BACK])
 {
-	static const char *const names[] = { "cgroup", "ipc", "mnt", "net", "pid", "uts" };
-	int own[sizeof(names) / sizeof(names[0])], root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	static const char *const names[FLOOR_WAYS_BACK] = { "cgroup", "ipc", "mnt", "net", "pid", "uts" };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < FLOOR_WAYS_BACK; i++) {
 		char path[64];
 
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
@@ -219,11 +208,21 @@ static int visit(floor_box *f)
 		if (own[i] < 0)
 			return failed(path);
 	}
+	return 0;
+}
+
+/* The namespaces of the box, and back: each by its own descriptor, because all at once is possible by a pidfd only. */
+static int visit(floor_box *f)
+{
+	int own[FLOOR_WAYS_BACK], root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (floor_save(own) != 0)
+		return 1;
 	timer_step(f->time, "save");
-	if (syscall(SYS_setns, f->pidfd, NAMESPACES) < 0)
+	if (syscall(SYS_setns, f->pidfd, FLOOR_NAMESPACES) < 0)
 		return failed("setns");
 	timer_step(f->time, "join");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < FLOOR_WAYS_BACK; i++) {
 		if (syscall(SYS_setns, own[i], 0) < 0)
 			return failed("setns back");
 		close(own[i]);
@@ -235,11 +234,11 @@ static int visit(floor_box *f)
 	return 0;
 }
 
-static int end(floor_box *f, pid_t init)
+int floor_end(floor_box *f)
 {
 	int status;
 
-	if (kill(init, SIGKILL) < 0 || waitpid(init, &status, 0) < 0)
+	if (kill(f->init, SIGKILL) < 0 || waitpid(f->init, &status, 0) < 0)
 		return failed("ending PID 1");
 	timer_step(f->time, "end");
 	close(f->pidfd);
@@ -253,9 +252,8 @@ static int end(floor_box *f, pid_t init)
 	return 0;
 }
 
-static int run(floor_box *f)
+int floor_make(floor_box *f)
 {
-	pid_t init;
 	char byte;
 
 	timer_start(f->time);
@@ -264,39 +262,57 @@ static int run(floor_box *f)
 	timer_step(f->time, "make group");
 	if (pipe2(f->ready, O_CLOEXEC) < 0)
 		return failed("pipe");
-	init = spawn(f);
-	if (init == 0)
+	f->init = spawn(f);
+	if (f->init == 0)
 		be_init(f);
 	close(f->ready[1]);
-	if (init < 0 || read(f->ready[0], &byte, 1) != 1)
+	if (f->init < 0 || read(f->ready[0], &byte, 1) != 1)
 		return failed("PID 1");
 	close(f->ready[0]);
 	timer_step(f->time, "exec");
-	return visit(f) != 0 ? 1 : end(f, init);
+	return 0;
+}
+
+int floor_begin(floor_box *f, char **arguments)
+{
+	int low;
+
+	*f = (floor_box){ .program = arguments[0], .group_above = arguments[0] == NULL ? NULL : arguments[1] };
+	if (f->group_above == NULL) {
+		fprintf(stderr, "usage: contestant floor PROGRAM GROUP|-\n");
+		return 1;
+	}
+	if (stat("/proc/self/ns/mnt", &f->host) < 0)
+		return failed("/proc/self/ns/mnt");
+	low = open(f->program, O_PATH | O_CLOEXEC);
+	if (low < 0)
+		return failed(f->program);
+	f->program_fd = fcntl(low, F_DUPFD_CLOEXEC, READY + 1); /* PID 1 has READY */
+	close(low);
+	f->time = mmap(NULL, sizeof(*f->time), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return f->program_fd < 0 || f->time == MAP_FAILED ? failed(f->program) : 0;
+}
+
+void floor_done(floor_box *f)
+{
+	munmap(f->time, sizeof(*f->time));
+	close(f->program_fd);
 }
 
 int floor_round(timer *t, char **arguments)
 {
-	floor_box f = { .program = arguments[0], .group_above = arguments[0] == NULL ? NULL : arguments[1] };
-	int low, r;
+	floor_box f;
+	int r = floor_begin(&f, arguments);
 
-	if (f.group_above == NULL) {
-		fprintf(stderr, "usage: contestant floor PROGRAM GROUP|-\n");
-		return 1;
-	}
-	if (stat("/proc/self/ns/mnt", &f.host) < 0)
-		return failed("/proc/self/ns/mnt");
-	low = open(f.program, O_PATH | O_CLOEXEC);
-	if (low < 0)
-		return failed(f.program);
-	f.program_fd = fcntl(low, F_DUPFD_CLOEXEC, READY + 1); /* PID 1 has READY */
-	close(low);
-	f.time = mmap(NULL, sizeof(*f.time), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (f.program_fd < 0 || f.time == MAP_FAILED)
-		return failed(f.program);
-	r = run(&f);
+	if (r == 0)
+		r = floor_make(&f);
+	if (r == 0)
+		r = visit(&f);
+	if (r == 0)
+		r = floor_end(&f);
+	if (r != 0)
+		return r;
 	*t = *f.time;
-	munmap(f.time, sizeof(*f.time));
-	close(f.program_fd);
-	return r;
+	floor_done(&f);
+	return 0;
 }

@@ -29,6 +29,7 @@ void timer_step(timer *t, const char *name);
 typedef int contestant(timer *t, char **arguments);
 
 contestant floor_round;	  /* the bare calls (floor.c) */
+contestant adopt_round;	  /* what joining takes where a box stands ready (adopt.c) */
 contestant session_round; /* a session of PAM: SERVICE USER [account] (session.c) */
 contestant hold_round;	  /* begins one that lasts until hold_end(): SERVICE USER [account] (session.c) */
 contestant command_round; /* a command, from its start to its end: COMMAND... (command.c) */

@@ -57,10 +57,11 @@ def test_boxes(bench):
     assert figures["machine"]["load"] >= 0 and ", load " in result.out
     for way in ("sparse", "loop"):
         of = figures["boxes"][way]
-        assert list(of) == ["floor", *(box.name for box in boxes.BOXES)]
+        assert list(of) == ["floor", boxes.ADOPTED, *(box.name for box in boxes.BOXES)]
         check(of, result.out)
         assert list(of["floor"]["steps"]) == STEPS and list(of["box: default"]["steps"]) == ["account", "open", "close"]
         assert list(of["box: default, no account hook"]["steps"]) == ["open", "close"]
+        assert list(of[boxes.ADOPTED]["steps"]) == ["ask", "save", "enter group", "join", "keyring", "bounding set", "filter"]
 
 
 def test_only(bench):
