@@ -48,10 +48,10 @@ static int blame(loader *l, const char *path, int err)
 	case ELOOP:
 	case ENXIO: /* a socket */
 	case ENODEV:
-		nsb_problems_add(l->problems, (nsb_origin){ path, 0 }, "it cannot be opened: %s", strerrordesc_np(err));
+		nsb_problems_add(l->problems, (nsb_origin){ path, 0 }, "it cannot be opened: %s", strerror(err));
 		return -EBADMSG;
 	}
-	return nsb_error_set(l->error, err, "%s cannot be opened: %s", path, strerrordesc_np(err));
+	return nsb_error_set(l->error, err, "%s cannot be opened: %s", path, strerror(err));
 }
 
 /* A symbolic link is followed only along what root alone can change. The file is then opened by its name, which nobody
@@ -154,7 +154,7 @@ static int load_file(loader *l, const char *path)
 		return -EBADMSG;
 	}
 	if (size < 0)
-		return nsb_error_set(l->error, (int)size, "%s cannot be read: %s", path, strerrordesc_np((int)-size));
+		return nsb_error_set(l->error, (int)size, "%s cannot be read: %s", path, strerror((int)-size));
 	r = nsb_config_parse(path, text, (size_t)size, &l->config, l->problems);
 	return r < 0 ? nsb_error_set(l->error, r, "no memory for what %s says", path) : 1;
 }
@@ -285,7 +285,7 @@ int nsb_config_load_owned(const char *main_file, const char *dropin_dir, const c
 	}
 	nsb_config_free(l.config);
 	if (r < 0 && r != -EBADMSG)
-		return nsb_error_set(error, r, "the configuration cannot be read: %s", strerrordesc_np(-r));
+		return nsb_error_set(error, r, "the configuration cannot be read: %s", strerror(-r));
 	if (problems->n == first)
 		return nsb_error_set(error, EBADMSG, "the configuration is faulty");
 	return nsb_error_set(error, EBADMSG, "%s%s", problems->lines[first],

@@ -36,10 +36,3 @@ const char *nsb_stage_name(int stage)
 		return "unknown";
 	return names[stage];
 }
-
-const char *nsb_errno_name(int err)
-{
-	const char *name = strerrorname_np(abs(err));
-
-	return name != NULL ? name : "?";
-}

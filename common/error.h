@@ -48,7 +48,7 @@ int nsb_error_set(nsb_error *error, int err, const char *format, ...) __attribut
 /* The stage's name as it stands in the documentation ("build"); "unknown" for a number out of range. */
 const char *nsb_stage_name(int stage);
 
-/* The symbolic name of an errno ("ENOENT"), or "?" ; takes either sign. Source: strerrorname_np(3). */
+/* The symbolic name of an errno ("ENOENT"), or "?" ; takes either sign. */
 const char *nsb_errno_name(int err);
 
 #endif

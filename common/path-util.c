@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/sys-statx.h"
 
 #ifndef FUSE_SUPER_MAGIC
 #define FUSE_SUPER_MAGIC 0x65735546
@@ -324,7 +325,7 @@ unsigned long long nsb_mount_id(int fd)
 
 	/* Nothing is asked for: the id comes all the same, and FUSE says EACCES to whoever it does not know and who asks for
 	 * anything. */
-	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &sx) < 0 ||
+	if (sys_statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &sx) < 0 ||
 	    !(sx.stx_mask & STATX_MNT_ID))
 		return 0;
 	return sx.stx_mnt_id;

@@ -48,7 +48,7 @@ static void reset_signals(void)
 
 /* The limits that can stop the helper, with what it needs at least. */
 static const struct {
-	__rlimit_resource_t resource;
+	int resource;
 	const char *name;
 	rlim_t wanted, floor;
 } limits[] = {
@@ -89,7 +89,8 @@ static void reset_scheduling(void)
 
 	memset(&all, 0xff, sizeof(all));
 	/* none of these can make the box less safe if they fail, only slower */
-	sched_setscheduler(0, SCHED_OTHER, &ordinary);
+	/* by number: musl refuses to */
+	syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &ordinary);
 	sched_setaffinity(0, sizeof(all), &all);
 	setpriority(PRIO_PROCESS, 0, 0);
 	syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, 0);

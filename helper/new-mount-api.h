@@ -12,6 +12,9 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#ifndef MOUNT_ATTR_RDONLY /* musl */
+#include <linux/mount.h>
+#endif
 
 #ifndef OPEN_TREE_CLONE
 #define OPEN_TREE_CLONE 1

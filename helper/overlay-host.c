@@ -26,6 +26,7 @@
 
 #include "common/fd-util.h"
 #include "common/path-util.h"
+#include "common/sys-statx.h"
 #include "helper/mount-types.h"
 #include "helper/mounts.h"
 #include "helper/new-mount-api.h"
@@ -189,7 +190,7 @@ static mode_t type_of(int fd)
 	struct statx st;
 	mode_t type;
 
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
+	if (sys_statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
 		return 0;
 	type = st.stx_mode & S_IFMT;
 	if (type == S_IFCHR && st.stx_rdev_major == 1 && st.stx_rdev_minor == 3)

@@ -83,7 +83,7 @@ static int check_owner(int fd, const char *path, nsb_error *error)
 static int check_file_system(int fd, const char *path, nsb_error *error)
 {
 	static const struct {
-		long magic;
+		unsigned long magic;
 		const char *name;
 	} unfit[] = { { OVERLAYFS_SUPER_MAGIC, "overlayfs" },
 		      { NFS_SUPER_MAGIC, "NFS" },
@@ -98,7 +98,7 @@ static int check_file_system(int fd, const char *path, nsb_error *error)
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
 	for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++)
-		if (fs.f_type == unfit[i].magic)
+		if ((unsigned long)fs.f_type == unfit[i].magic)
 			return nsb_error_set(
 				error, EOPNOTSUPP,
 				"overlay: %s is on %s, which cannot keep the writes of an overlay: use ext4, xfs "

@@ -313,6 +313,9 @@ static void errors(void **state)
 	assert_string_equal(nsb_errno_name(2), "ENOENT");
 	assert_string_equal(nsb_errno_name(-2), "ENOENT");
 	assert_string_equal(nsb_errno_name(99999), "?");
+	/* the names of the C library that has them */
+	for (int err = 0; err < 4096; err++)
+		assert_string_equal(nsb_errno_name(err), strerrorname_np(err) != NULL ? strerrorname_np(err) : "?");
 }
 
 int main(void)
