@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "helper/capabilities.h"
 
-#include <cap-ng.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "common/capability-set.h"
 
 /* One row a capability that the helper uses. */
 static const struct {
@@ -27,15 +28,24 @@ static const struct {
 	{ CAP_NET_ADMIN, "net_admin", "lo; links and rules of a network of its own" },
 };
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int get(nsb_capability_sets *ret, nsb_error *error)
+{
+	return nsb_capabilities_get(ret) < 0 ? nsb_error_set(error, EIO, "cannot read the capabilities of this process")
+					     : 0;
+}
+
 int capabilities_check(nsb_error *error)
 {
 	char missing[256] = "";
+	nsb_capability_sets have;
 	size_t used = 0;
 
-	if (capng_get_caps_process() < 0)
-		return nsb_error_set(error, EIO, "cannot read the capabilities of this process");
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i].capability) && used < sizeof(missing))
+	if (get(&have, error) < 0)
+		return -EIO;
+	for (size_t i = 0; i < COUNT(needed); i++)
+		if (!(have.effective & NSB_CAPABILITY(needed[i].capability)) && used < sizeof(missing))
 			used += (size_t)snprintf(missing + used, sizeof(missing) - used, " cap_%s", needed[i].name);
 	if (used > 0)
 		return nsb_error_set(
@@ -46,69 +56,50 @@ int capabilities_check(nsb_error *error)
 	return 0;
 }
 
-/* Whether a set of this process is exactly CAP_KILL (or empty). */
-static int set_is(capng_type_t set, int with_kill)
-{
-	for (unsigned capability = 0; capability <= (unsigned)CAP_LAST_CAP; capability++)
-		if (capng_have_capability(set, capability) != (with_kill && capability == CAP_KILL))
-			return 0;
-	return 1;
-}
-
 int capabilities_keep_kill(nsb_error *error)
 {
-	/* libcap-ng remembers the pid of its first use; clone3(2) by number runs no fork handler that would correct it
-	 */
-	capng_setpid(getpid());
-	if (capng_get_caps_process() < 0)
-		return nsb_error_set(error, EIO, "cannot read the capabilities of this process");
-	capng_clear(CAPNG_SELECT_ALL);
-	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_KILL) < 0 ||
-	    capng_apply(CAPNG_SELECT_ALL) < 0)
-		return nsb_error_set(error, EPERM, "cannot give up capabilities: %s", strerror(errno));
-	if (capng_get_caps_process() < 0 || !set_is(CAPNG_EFFECTIVE, 1) || !set_is(CAPNG_PERMITTED, 1) ||
-	    !set_is(CAPNG_INHERITABLE, 0) || !set_is(CAPNG_BOUNDING_SET, 1) || !set_is(CAPNG_AMBIENT, 0))
+	const uint64_t kill = NSB_CAPABILITY(CAP_KILL), more = kill | NSB_CAPABILITY(CAP_SYS_ADMIN);
+	const nsb_capability_sets wanted = { kill, kill, 0 };
+	unsigned which;
+	/* the bounding set first: it takes CAP_SETPCAP */
+	int r = nsb_bounding_keep(kill, &which);
+
+	if (r == 0)
+		r = nsb_ambient_clear();
+	if (r == 0)
+		r = nsb_capabilities_set(&wanted);
+	if (r < 0)
+		return nsb_error_set(error, EPERM, "cannot give up capabilities: %s", strerror(-r));
+	if (!nsb_capabilities_are(&wanted) || nsb_bounding_get() != kill)
 		return nsb_error_set(error, EPERM,
 				     "capabilities are not what was asked for: PID 1 must have CAP_KILL only");
-	capng_clear(CAPNG_SELECT_CAPS);
-	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_KILL);
-	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_ADMIN);
-	if (capng_apply(CAPNG_SELECT_CAPS) == 0)
+	if (nsb_capabilities_set(&(nsb_capability_sets){ more, more, 0 }) == 0)
 		return nsb_error_set(error, EPERM, "capabilities that were given up can be had back");
 	return 0;
 }
 
 int capabilities_keep_mount(int effective, nsb_error *error)
 {
-	static const unsigned kept[] = { CAP_SYS_ADMIN, CAP_CHOWN, CAP_FOWNER, CAP_DAC_OVERRIDE };
-	int n = 0, wanted = 0;
+	const uint64_t kept = NSB_CAPABILITY(CAP_SYS_ADMIN) | NSB_CAPABILITY(CAP_CHOWN) | NSB_CAPABILITY(CAP_FOWNER) |
+			      NSB_CAPABILITY(CAP_DAC_OVERRIDE);
+	const nsb_capability_sets wanted = { effective ? kept : 0, kept, 0 };
+	int r = nsb_capabilities_set(&wanted);
 
-	capng_setpid(getpid());
-	if (capng_get_caps_process() < 0)
-		return nsb_error_set(error, EIO, "cannot read the capabilities of this process");
-	capng_clear(CAPNG_SELECT_CAPS);
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		capng_update(CAPNG_ADD, effective ? CAPNG_EFFECTIVE | CAPNG_PERMITTED : CAPNG_PERMITTED, kept[i]);
-	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_get_caps_process() < 0)
-		return nsb_error_set(error, EPERM, "cannot give up capabilities: %s", strerror(errno));
-	for (unsigned capability = 0; capability <= (unsigned)CAP_LAST_CAP; capability++)
-		n += capng_have_capability(CAPNG_EFFECTIVE, capability) +
-		     capng_have_capability(CAPNG_PERMITTED, capability);
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		wanted += capng_have_capability(CAPNG_PERMITTED, kept[i]) +
-			  (effective && capng_have_capability(CAPNG_EFFECTIVE, kept[i]));
-	return n == wanted ? 0 : nsb_error_set(error, EPERM, "capabilities are not what was asked for to open a home");
+	if (r < 0)
+		return nsb_error_set(error, EPERM, "cannot give up capabilities: %s", strerror(-r));
+	return nsb_capabilities_are(&wanted)
+		       ? 0
+		       : nsb_error_set(error, EPERM, "capabilities are not what was asked for to open a home");
 }
 
 int capabilities_raise(nsb_error *error)
 {
-	capng_setpid(getpid());
-	if (capng_get_caps_process() < 0)
-		return nsb_error_set(error, EIO, "cannot read the capabilities of this process");
-	for (unsigned capability = 0; capability <= (unsigned)CAP_LAST_CAP; capability++)
-		if (capng_have_capability(CAPNG_PERMITTED, capability))
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, capability);
-	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
-		return nsb_error_set(error, EPERM, "cannot raise capabilities: %s", strerror(errno));
-	return 0;
+	nsb_capability_sets sets;
+	int r = get(&sets, error);
+
+	if (r < 0)
+		return r;
+	sets.effective = sets.permitted;
+	r = nsb_capabilities_set(&sets);
+	return r < 0 ? nsb_error_set(error, EPERM, "cannot raise capabilities: %s", strerror(-r)) : 0;
 }

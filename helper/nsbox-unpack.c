@@ -28,14 +28,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/capability-set.h"
 #include "common/string-util.h"
 #include "helper/unpack.h"
 
 #define DIRECTORY  3
 #define MEMORY_MAX (1024UL * 1024 * 1024) /* an xz dictionary takes what the archive asks for */
 
-#define BIT(capability) (1ULL << (capability))
-#define KEPT		(BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) | BIT(CAP_SETFCAP))
+#define KEPT                                                                                                           \
+	(NSB_CAPABILITY(CAP_CHOWN) | NSB_CAPABILITY(CAP_DAC_OVERRIDE) | NSB_CAPABILITY(CAP_FOWNER) |                   \
+	 NSB_CAPABILITY(CAP_FSETID) | NSB_CAPABILITY(CAP_SETFCAP))
 
 static int set_limits(nsb_error *error)
 {
@@ -62,39 +64,20 @@ static int enclose(nsb_error *error)
 	return 0;
 }
 
-static int set_capabilities(uint64_t wanted)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct sets[2] = { 0 };
-
-	for (int i = 0; i < 2; i++)
-		sets[i].effective = sets[i].permitted = (uint32_t)(wanted >> (32 * i));
-	return (int)syscall(SYS_capset, &header, sets);
-}
-
-static bool capabilities_are(uint64_t wanted)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct sets[2] = { 0 };
-
-	if (syscall(SYS_capget, &header, sets) < 0)
-		return false;
-	for (int i = 0; i < 2; i++)
-		if (sets[i].effective != (uint32_t)(wanted >> (32 * i)) || sets[i].permitted != sets[i].effective ||
-		    sets[i].inheritable != 0)
-			return false;
-	return true;
-}
-
 static int drop(nsb_error *error)
 {
-	for (unsigned capability = 0; capability < 64; capability++)
-		if (!(KEPT & BIT(capability)) && prctl(PR_CAPBSET_DROP, (long)capability, 0L, 0L, 0L) < 0 &&
-		    errno != EINVAL)
-			return nsb_error_set(error, errno, "cannot give up capabilities: %s", strerror(errno));
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0L, 0L, 0L) < 0 || set_capabilities(KEPT) < 0)
-		return nsb_error_set(error, errno, "cannot give up capabilities: %s", strerror(errno));
-	if (!capabilities_are(KEPT) || set_capabilities(KEPT | BIT(CAP_SYS_CHROOT)) == 0)
+	const uint64_t more = KEPT | NSB_CAPABILITY(CAP_SYS_CHROOT);
+	const nsb_capability_sets wanted = { KEPT, KEPT, 0 };
+	unsigned which;
+	int r = nsb_bounding_keep(KEPT, &which);
+
+	if (r == 0)
+		r = nsb_ambient_clear();
+	if (r == 0)
+		r = nsb_capabilities_set(&wanted);
+	if (r < 0)
+		return nsb_error_set(error, r, "cannot give up capabilities: %s", strerror(-r));
+	if (!nsb_capabilities_are(&wanted) || nsb_capabilities_set(&(nsb_capability_sets){ more, more, 0 }) == 0)
 		return nsb_error_set(error, EPERM, "capabilities that were given up are still there");
 	return 0;
 }

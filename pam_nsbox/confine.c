@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/capability-set.h"
 #include "common/capability-table.h"
 #include "common/fd-util.h"
 
@@ -24,18 +25,16 @@
 
 #define SAME ((uid_t)-1)
 
-static int read_sets(struct __user_cap_data_struct sets[2], nsb_error *error)
+static int read_sets(nsb_capability_sets *ret, nsb_error *error)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	int r = nsb_capabilities_get(ret);
 
-	if (syscall(SYS_capget, &head, sets) < 0)
-		return nsb_error_set(error, errno, "cannot read the capabilities: %s", strerror(errno));
-	return 0;
+	return r < 0 ? nsb_error_set(error, r, "cannot read the capabilities: %s", strerror(-r)) : 0;
 }
 
-static bool has(const struct __user_cap_data_struct sets[2], unsigned capability)
+static bool has(const nsb_capability_sets *sets, unsigned capability)
 {
-	return sets[capability / 32].effective & (1U << (capability % 32));
+	return sets->effective & NSB_CAPABILITY(capability);
 }
 
 static const char *name_of(unsigned capability)
@@ -54,7 +53,7 @@ static int core_refused(nsb_error *error)
 			     "limit is 0, and the application lacks CAP_SYS_RESOURCE; give it that, or set core = yes");
 }
 
-static int check_core(const struct __user_cap_data_struct sets[2], nsb_error *error)
+static int check_core(const nsb_capability_sets *sets, nsb_error *error)
 {
 	struct rlimit limit;
 
@@ -65,15 +64,15 @@ static int check_core(const struct __user_cap_data_struct sets[2], nsb_error *er
 
 int confine_check(const nsb_confinement *confinement, nsb_error *error)
 {
-	struct __user_cap_data_struct sets[2];
-	int r = read_sets(sets, error);
+	nsb_capability_sets sets;
+	int r = read_sets(&sets, error);
 
 	if (r == 0 && (confinement->flags & NSB_CONFINE_NO_CORE))
-		r = check_core(sets, error);
-	if (r == 0 && getuid() != 0 && !has(sets, CAP_SETUID))
+		r = check_core(&sets, error);
+	if (r == 0 && getuid() != 0 && !has(&sets, CAP_SETUID))
 		r = nsb_error_set(error, EPERM, "the application needs CAP_SETUID to make a session keyring");
-	for (unsigned capability = 0; capability < 64 && r == 0 && !has(sets, CAP_SETPCAP); capability++)
-		if (!(confinement->capabilities & (1ULL << capability)) &&
+	for (unsigned capability = 0; capability < 64 && r == 0 && !has(&sets, CAP_SETPCAP); capability++)
+		if (!(confinement->capabilities & NSB_CAPABILITY(capability)) &&
 		    prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1)
 			r = nsb_error_set(error, EPERM,
 					  "the application needs CAP_SETPCAP to take %s out of the bounding set",
@@ -125,39 +124,31 @@ static int stop_core_dumps(nsb_error *error)
 /* Nothing that is started by exec gets capabilities from these. */
 static int empty_inheritable(nsb_error *error)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct sets[2];
-	int r = read_sets(sets, error);
+	nsb_capability_sets sets;
+	int r = read_sets(&sets, error);
 
 	if (r < 0)
 		return r;
-	sets[0].inheritable = sets[1].inheritable = 0;
-	/* what is ambient is inheritable as well, so this empties both; proved all the same */
-	if (syscall(SYS_capset, &head, sets) < 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return nsb_error_set(error, errno, "cannot empty the inheritable capabilities: %s", strerror(errno));
-	r = read_sets(sets, error);
-	if (r == 0 && (sets[0].inheritable | sets[1].inheritable) != 0)
-		r = nsb_error_set(error, EPERM, "inheritable capabilities are left");
-	return r;
+	sets.inheritable = 0;
+	r = nsb_capabilities_set(&sets);
+	/* what is ambient is inheritable as well, so both are empty; proved all the same */
+	if (r == 0)
+		r = nsb_ambient_clear();
+	if (r < 0)
+		return nsb_error_set(error, r, "cannot empty the inheritable capabilities: %s", strerror(-r));
+	return nsb_capabilities_are(&sets) ? 0 : nsb_error_set(error, EPERM, "inheritable capabilities are left");
 }
 
-/* From 0 on until the kernel knows no more. */
 static int bound(uint64_t wanted, nsb_error *error)
 {
-	for (unsigned capability = 0; capability < 64; capability++) {
-		bool keep = wanted & (1ULL << capability);
-		int there = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+	unsigned which;
+	int r = nsb_bounding_keep(wanted, &which);
 
-		if (there < 0 && errno == EINVAL && capability > 0)
-			return 0;
-		if (there == 1 && !keep && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
-			return nsb_error_set(error, errno, "cannot take %s out of the bounding set: %s%s",
-					     name_of(capability), strerror(errno),
-					     errno == EPERM ? " (the application needs CAP_SETPCAP)" : "");
-		if (there < 0 || (!keep && prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != 0) ||
-		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) != 0)
-			return nsb_error_set(error, EPERM, "%s is not as the profile wants it", name_of(capability));
-	}
+	if (r == -EIO)
+		return nsb_error_set(error, EPERM, "%s is not as the profile wants it", name_of(which));
+	if (r < 0)
+		return nsb_error_set(error, r, "cannot take %s out of the bounding set: %s%s", name_of(which),
+				     strerror(-r), r == -EPERM ? " (the application needs CAP_SETPCAP)" : "");
 	return 0;
 }
 

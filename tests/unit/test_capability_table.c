@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <cap-ng.h>
 #include <cmocka.h>
 
 #include "common/capability-table.h"
@@ -43,20 +42,65 @@ static const nsb_capability *row_of(unsigned number)
 	return found;
 }
 
+/* As the kernel's header calls them. */
+#define NAMED(capability) [capability] = #capability
+static const char *const header_names[CAP_LAST_CAP + 1] = {
+	NAMED(CAP_CHOWN),
+	NAMED(CAP_DAC_OVERRIDE),
+	NAMED(CAP_DAC_READ_SEARCH),
+	NAMED(CAP_FOWNER),
+	NAMED(CAP_FSETID),
+	NAMED(CAP_KILL),
+	NAMED(CAP_SETGID),
+	NAMED(CAP_SETUID),
+	NAMED(CAP_SETPCAP),
+	NAMED(CAP_LINUX_IMMUTABLE),
+	NAMED(CAP_NET_BIND_SERVICE),
+	NAMED(CAP_NET_BROADCAST),
+	NAMED(CAP_NET_ADMIN),
+	NAMED(CAP_NET_RAW),
+	NAMED(CAP_IPC_LOCK),
+	NAMED(CAP_IPC_OWNER),
+	NAMED(CAP_SYS_MODULE),
+	NAMED(CAP_SYS_RAWIO),
+	NAMED(CAP_SYS_CHROOT),
+	NAMED(CAP_SYS_PTRACE),
+	NAMED(CAP_SYS_PACCT),
+	NAMED(CAP_SYS_ADMIN),
+	NAMED(CAP_SYS_BOOT),
+	NAMED(CAP_SYS_NICE),
+	NAMED(CAP_SYS_RESOURCE),
+	NAMED(CAP_SYS_TIME),
+	NAMED(CAP_SYS_TTY_CONFIG),
+	NAMED(CAP_MKNOD),
+	NAMED(CAP_LEASE),
+	NAMED(CAP_AUDIT_WRITE),
+	NAMED(CAP_AUDIT_CONTROL),
+	NAMED(CAP_SETFCAP),
+	NAMED(CAP_MAC_OVERRIDE),
+	NAMED(CAP_MAC_ADMIN),
+	NAMED(CAP_SYSLOG),
+	NAMED(CAP_WAKE_ALARM),
+	NAMED(CAP_BLOCK_SUSPEND),
+	NAMED(CAP_AUDIT_READ),
+	NAMED(CAP_PERFMON),
+	NAMED(CAP_BPF),
+	NAMED(CAP_CHECKPOINT_RESTORE),
+};
+
 /* A capability of a kernel to come has no name here: "-cap_NEW" could not be written, and "all" alone would keep it. */
 static void every_capability_has_a_row(void **state)
 {
 	(void)state;
 	for (unsigned number = 0; number <= CAP_LAST_CAP; number++) {
 		const nsb_capability *row = row_of(number);
-		const char *name = capng_capability_to_name(number);
-		char wanted[64];
+		const char *name = header_names[number];
 
 		assert_non_null(row);
 		assert_non_null(name);
-		snprintf(wanted, sizeof(wanted), "cap_%s", name);
-		assert_string_equal(row->name, wanted);
-		assert_ptr_equal(nsb_capability_find(wanted), row);
+		assert_true(strcasecmp(row->name, name) == 0 &&
+			    strspn(row->name, "abcdefghijklmnopqrstuvwxyz_") == strlen(name));
+		assert_ptr_equal(nsb_capability_find(row->name), row);
 		assert_true(row->why[0] != '\0');
 	}
 	for (unsigned number = 0; number < NSB_CAPABILITIES_MAX && prctl(PR_CAPBSET_READ, number, 0, 0, 0) >= 0;
