@@ -36,4 +36,7 @@ typedef struct nsb_session {
 	char *host_name;	       /* the host's node name */
 } nsb_session;
 
+/* Frees the strings and the groups, and leaves nothing. */
+void nsb_session_done(nsb_session *session);
+
 #endif

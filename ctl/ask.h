@@ -12,7 +12,7 @@
 #define ASK_SAMPLE_ID "xxxxxxxxxx"
 
 /* Fills *ret as the helper would: what the name service knows of the user, the host's name; the id is ASK_SAMPLE_ID.
- * The caller frees by request_session_done(), also after an error. -ENOENT: no such user. */
+ * The caller frees by nsb_session_done(), also after an error. -ENOENT: no such user. */
 int ask_session(const char *user, const char *service, const char *tty, const char *rhost, nsb_session *ret,
 		nsb_error *error);
 

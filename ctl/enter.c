@@ -15,6 +15,7 @@
 #include "common/fd-util.h"
 #include "common/namespace-table.h"
 #include "common/registry.h"
+#include "common/session.h"
 #include "ctl/ask.h"
 #include "ctl/boxes.h"
 #include "ctl/command.h"
@@ -22,7 +23,6 @@
 #include "ctl/options.h"
 #include "ctl/tell.h"
 #include "helper/filter.h"
-#include "helper/request.h"
 #include "pam_nsbox/join.h"
 
 /* What is needed of the box, taken before it is entered. */
@@ -192,7 +192,7 @@ static int enter(const target *box, const nsb_session *session, char **argv, nsb
 
 int command_enter(const command *self, int argc, char **argv)
 {
-	__attribute__((cleanup(request_session_done))) nsb_session session = { 0 };
+	__attribute__((cleanup(nsb_session_done))) nsb_session session = { 0 };
 	__attribute__((cleanup(target_done))) target box = { .init = -1 };
 	bool root = false;
 	const option_row rows[] = { { "root", NULL, &root, NULL } };

@@ -14,6 +14,7 @@
 #include "common/plan.h"
 #include "common/profile.h"
 #include "common/service-table.h"
+#include "common/session.h"
 #include "common/string-util.h"
 #include "ctl/ask.h"
 #include "ctl/command.h"
@@ -21,7 +22,6 @@
 #include "ctl/name-servers.h"
 #include "ctl/options.h"
 #include "ctl/tell.h"
-#include "helper/request.h"
 
 typedef struct question {
 	const char *user, *service, *tty, *from, *profile, *conf;
@@ -187,7 +187,7 @@ static int explain(const nsb_config *config, const question *q, const nsb_sessio
 
 static int answer_question(const question *q)
 {
-	__attribute__((cleanup(request_session_done))) nsb_session session = { 0 };
+	__attribute__((cleanup(nsb_session_done))) nsb_session session = { 0 };
 	__attribute__((cleanup(nsb_problems_done))) nsb_problems problems = { 0 };
 	NSB_FREE char *conf = q->conf != NULL ? ask_absolute(q->conf) : NULL;
 	const char *tty = q->tty != NULL ? q->tty : usual_terminal(q->service);

@@ -24,6 +24,7 @@
 #include "common/fd-util.h"
 #include "common/protocol.h"
 #include "common/registry.h"
+#include "common/session.h"
 #include "common/string-util.h"
 #include "ctl/ask.h"
 #include "ctl/command.h"
@@ -31,7 +32,6 @@
 #include "ctl/options.h"
 #include "ctl/pamtest.h"
 #include "ctl/tell.h"
-#include "helper/request.h"
 #include "pam_nsbox/join.h"
 
 #define CONF	    NSB_VENDORDIR "/pamtest.conf"
@@ -70,7 +70,7 @@ static void test_done(test *t)
 	pamtest_sources_done(&t->sources);
 	pamtest_log_done(&t->log);
 	nsb_close(t->keep);
-	request_session_done(&t->session);
+	nsb_session_done(&t->session);
 }
 
 /* ---- 1 read ---- */

@@ -9,12 +9,12 @@
 
 #include "common/fd-util.h"
 #include "common/registry.h"
+#include "common/session.h"
 #include "ctl/ask.h"
 #include "ctl/command.h"
 #include "ctl/inside.h"
 #include "ctl/options.h"
 #include "ctl/tell.h"
-#include "helper/request.h"
 #include "pam_nsbox/join.h"
 
 #define SERVICE "nsboxctl"
@@ -95,7 +95,7 @@ static int run_session(const nsb_session *session, const wishes *wish, char **ar
 
 int command_run(const command *self, int argc, char **argv)
 {
-	__attribute__((cleanup(request_session_done))) nsb_session session = { 0 };
+	__attribute__((cleanup(nsb_session_done))) nsb_session session = { 0 };
 	wishes wish = { 0 };
 	const option_row rows[] = { { "user", &wish.user, NULL, NULL },
 				    { "profile", &wish.profile, NULL, NULL },

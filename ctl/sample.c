@@ -8,9 +8,9 @@
 
 #include "common/fd-util.h"
 #include "common/pattern.h"
+#include "common/session.h"
 #include "common/string-util.h"
 #include "ctl/ask.h"
-#include "helper/request.h"
 
 #define FIRST_USER 1000 /* login.defs(5), UID_MIN */
 #define NOBODY	   65534
@@ -24,7 +24,7 @@ static int add(samples *list, const char *name)
 		return -ENOMEM;
 	list->sessions = sessions;
 	if (ask_session(name, "sshd", "ssh", "", &sessions[list->n], &error) < 0)
-		request_session_done(&sessions[list->n]); /* gone meanwhile, or half an account: no sample */
+		nsb_session_done(&sessions[list->n]); /* gone meanwhile, or half an account: no sample */
 	else
 		list->n++;
 	return 0;
@@ -65,7 +65,7 @@ int samples_collect(samples *ret)
 void samples_done(samples *list)
 {
 	for (size_t i = 0; i < list->n; i++)
-		request_session_done(&list->sessions[i]);
+		nsb_session_done(&list->sessions[i]);
 	free(list->sessions);
 }
 

@@ -16,6 +16,7 @@
 #include "common/registry.h"
 #include "common/session.h"
 #include "common/settings.h"
+#include "helper/account-ask.h"
 #include "helper/cgroup.h"
 #include "helper/userns-make.h"
 
@@ -38,6 +39,7 @@ typedef struct nsb_box {
 	int app; /* pidfd */
 	int64_t deadline;
 	nsb_request request;
+	account_question question; /* asked and not answered yet, unless the request says the account */
 	nsb_error error;
 	/* decided before anything is done */
 	nsb_config *config;

@@ -71,18 +71,25 @@
 
 static char *const no_environment[] = { NULL };
 
-/* Stage 3. 0 also if there is no profile: box->choice.profile tells. */
-static int configure(nsb_box *box)
+static int load(nsb_box *box, nsb_error *ret)
 {
 	const char *conf = box->request.conf[0] != '\0' ? box->request.conf : NULL;
+
+	return nsb_config_load(conf, &box->config, &box->problems, ret);
+}
+
+/* Stage 3, with what load() said. 0 also if there is no profile: box->choice.profile tells. */
+static int configure(nsb_box *box, int r, const nsb_error *loaded)
+{
 	const char *force = box->request.profile[0] != '\0' ? box->request.profile : NULL;
-	int r = nsb_config_load(conf, &box->config, &box->problems, &box->error);
 
 	if (r == -EBADMSG && box->problems.n > 1)
 		return nsb_error_set(&box->error, r, "%s (and %zu more: run nsboxctl check)", box->problems.lines[0],
 				     box->problems.n + box->problems.dropped - 1);
 	if (r == -EBADMSG && box->problems.n > 0)
 		return nsb_error_set(&box->error, r, "%s", box->problems.lines[0]);
+	if (r < 0 && loaded->words[0] != '\0')
+		return nsb_error_set(&box->error, r, "%s", loaded->words);
 	if (r < 0)
 		return nsb_error_set(&box->error, r, "cannot read the configuration: %s", strerror(-r));
 	r = nsb_profile_choose(box->config, &box->session, force, &box->choice, &box->error);
@@ -96,7 +103,8 @@ static int configure(nsb_box *box)
 /* Stages 1 to 5. Ends at `configure` with 0 if no profile matches. */
 static int decide(nsb_box *box)
 {
-	int r;
+	nsb_error why = { 0 };
+	int r, loaded;
 
 	build_enter(box, NSB_STAGE_LOCK_DOWN);
 	r = check_kernel(&box->error);
@@ -113,8 +121,12 @@ static int decide(nsb_box *box)
 		return r;
 	if (box->request.flags & NSB_REQUEST_DEBUG)
 		times_share();
+	loaded = load(box, &why); /* while the name service is asked */
+	r = request_account(box);
+	if (r < 0)
+		return r;
 	build_enter(box, NSB_STAGE_CONFIGURE);
-	r = configure(box);
+	r = configure(box, loaded, &why);
 	if (r < 0 || box->choice.profile == NULL)
 		return r;
 	build_enter(box, NSB_STAGE_PLAN);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "helper/account-ask.h"
 #include "helper/account.h"
 
 static bool printable(const char *text)
@@ -98,6 +99,12 @@ static int find_app(nsb_box *box)
 		       : 0;
 }
 
+/* Whether the application has the account of this user, from the account phase of the same login. */
+static bool handed_over(const nsb_box *box)
+{
+	return box->request.n_account > 0 && strcmp(box->request.account[0], box->session.user) == 0;
+}
+
 int request_receive(nsb_box *box)
 {
 	int r = find_app(box);
@@ -115,27 +122,17 @@ int request_receive(nsb_box *box)
 		r = start_session(box);
 	if (r < 0)
 		return r;
-	if (box->request.n_account == 0 || strcmp(box->request.account[0], box->session.user) != 0)
-		return account_look_up(&box->session, &box->error);
+	return handed_over(box) ? 0 : account_ask(box->session.user, &box->question, &box->error);
+}
+
+int request_account(nsb_box *box)
+{
+	int r;
+
+	if (!handed_over(box))
+		return account_ask_done(&box->question, box->deadline, &box->session, &box->error);
 	r = account_unpack(&box->session, box->request.account, box->request.n_account);
 	return r < 0 ? nsb_error_set(&box->error, r, "what the application says about the account %s is malformed",
 				     box->session.user)
 		     : 0;
-}
-
-void request_session_done(nsb_session *session)
-{
-	free(session->user);
-	free(session->service);
-	free(session->tty);
-	free(session->rhost);
-	free(session->krb5ccname);
-	free(session->gecos);
-	free(session->home);
-	free(session->shell);
-	for (size_t i = 0; i < session->n_groups; i++)
-		free(session->groups[i].name);
-	free(session->groups);
-	free(session->host_name);
-	memset(session, 0, sizeof(*session));
 }

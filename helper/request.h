@@ -4,10 +4,12 @@
 
 #include "helper/box.h"
 
-/* Stage 2: receives the request, checks every field, looks the user up (host's name service) unless the
- * account phase of the same login has, fills box->request, session, app, deadline. Errors: -EPROTO, -EINVAL with a sentence, -ENOENT: no such user. */
+/* Stage 2: receives the request, checks every field, begins to look the user up (host's name service) unless the account phase
+ * of the same login has; fills box->request, session, app, deadline. Errors: -EPROTO, -EINVAL with a sentence. */
 int request_receive(nsb_box *box);
 
-void request_session_done(nsb_session *session);
+/* The end of stage 2: what the account is, waited for. Once after each request_receive(), whatever fails between. -ENOENT: no
+ * such user. */
+int request_account(nsb_box *box);
 
 #endif

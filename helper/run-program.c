@@ -62,20 +62,25 @@ static int wait_for(pid_t pid, int64_t deadline, int *ret_status)
 	return r;
 }
 
-int run_program(const run_wish *wish, char said[NSB_WORDS_SAID], nsb_error *error)
+int run_program_start(const run_wish *wish, run_started *ret, nsb_error *error)
 {
-	NSB_CLOSE int words = memfd_create("nsbox-words", MFD_CLOEXEC);
-	int status = 0, r;
+	*ret = (run_started){ .words = memfd_create("nsbox-words", MFD_CLOEXEC) };
+	if (ret->words < 0)
+		return nsb_error_set(error, errno, "cannot hold what %s says: %s", wish->path, strerror(errno));
+	ret->pid = start(wish, ret->words);
+	if (ret->pid >= 0)
+		return 0;
+	ret->words = nsb_close(ret->words);
+	return nsb_error_set(error, ret->pid, "cannot start %s: %s", wish->path, strerror(-ret->pid));
+}
+
+int run_program_finish(const run_wish *wish, run_started *started, char said[NSB_WORDS_SAID], nsb_error *error)
+{
+	NSB_CLOSE int words = nsb_steal_fd(&started->words);
+	int status = 0, r = wait_for(started->pid, wish->deadline, &status);
 	ssize_t n;
-	pid_t pid;
 
 	said[0] = '\0';
-	if (words < 0)
-		return nsb_error_set(error, errno, "cannot hold what %s says: %s", wish->path, strerror(errno));
-	pid = start(wish, words);
-	if (pid < 0)
-		return nsb_error_set(error, pid, "cannot start %s: %s", wish->path, strerror(-pid));
-	r = wait_for(pid, wish->deadline, &status);
 	if (r < 0)
 		return nsb_error_set(error, r, "%s did not end in time: it was killed", wish->path);
 	n = pread(words, said, NSB_WORDS_SAID - 1, 0);
@@ -88,4 +93,13 @@ int run_program(const run_wish *wish, char said[NSB_WORDS_SAID], nsb_error *erro
 		return nsb_error_set(error, ENOENT, "%s does not start: %s%s%s", wish->path, wish->how_to_mend,
 				     said[0] != '\0' ? ": " : "", said);
 	return WEXITSTATUS(status);
+}
+
+int run_program(const run_wish *wish, char said[NSB_WORDS_SAID], nsb_error *error)
+{
+	run_started started;
+	int r = run_program_start(wish, &started, error);
+
+	said[0] = '\0';
+	return r == 0 ? run_program_finish(wish, &started, said, error) : r;
 }

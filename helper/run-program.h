@@ -26,4 +26,12 @@ typedef struct run_wish {
  * not be started (-ENOENT where it is not there), died of a signal (-EIO), or was killed at the deadline (-ETIMEDOUT). */
 int run_program(const run_wish *wish, char said[NSB_WORDS_SAID], nsb_error *error);
 
+/* The same in two parts, with something else to do between: who has started one finishes it. Errors as above. */
+typedef struct run_started {
+	pid_t pid;
+	int words; /* what it says */
+} run_started;
+int run_program_start(const run_wish *wish, run_started *ret, nsb_error *error);
+int run_program_finish(const run_wish *wish, run_started *started, char said[NSB_WORDS_SAID], nsb_error *error);
+
 #endif

@@ -36,6 +36,8 @@ static enum nss_status ask(const char *question, char *buffer, size_t size, int 
 	    send(sock, question, strlen(question), MSG_NOSIGNAL) > 0)
 		while (used + 1 < size && (n = read(sock, buffer + used, size - used - 1)) > 0)
 			used += (size_t)n;
+	if (n < 0)
+		*err = errno;
 	close(sock);
 	if (n < 0)
 		return NSS_STATUS_UNAVAIL;

@@ -540,7 +540,7 @@ class NameService:
     def __init__(self):
         os.makedirs("/run/nslcd", 0o755)
         self.asked = []  # (question, PID namespace of who asked)
-        self.asked_by_helper = []
+        self.asked_by_account = []
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind("/run/nslcd/socket")
         os.chmod("/run/nslcd/socket", 0o666)
@@ -558,8 +558,8 @@ class NameService:
                 question = connection.recv(1000).decode().strip()
                 pid, *_ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
                 self.asked.append((question, host.namespaces(pid).get("pid")))
-                if host.comm(pid) == "nsbox-helper":
-                    self.asked_by_helper.append(question)
+                if host.comm(pid) == "nsbox-account":
+                    self.asked_by_account.append(question)
                 connection.sendall(self.ANSWERS.get(question, "").encode())
 
     def stop(self):
@@ -602,9 +602,9 @@ def test_looked_up_once(name_service, conf, baseline):
     conf.nsbox(f"{others}[profile directory]\nusers = @directory\nshare = user\nlinger = 10s\n")
     boxes = set()
     for _ in range(2):
-        name_service.asked_by_helper.clear()
+        name_service.asked_by_account.clear()
         boxes.add(host.run("su", "dave", "-c", "echo $NSBOX_ID", check=True).out)
-        assert sorted(name_service.asked_by_helper) == ["gid 5001", "gid 5100", "initgroups dave", "passwd dave"]
+        assert sorted(name_service.asked_by_account) == ["gid 5001", "gid 5100", "initgroups dave", "passwd dave"]
     assert len(boxes) == 1
     assert host.run("nsboxctl", "kill", "--user", "dave").rc == 0
 
@@ -616,7 +616,7 @@ def test_looked_up_once_in_a_login(name_service, conf, app, baseline, changed):
     lines = app("acct", *(["item", "user", "alice"] if changed else []), "open", "close", user="dave")
     assert (code(lines, "acct"), code(lines, "open"), code(lines, "close")) == (SUCCESS, SUCCESS, SUCCESS), lines
     of_alice = ["initgroups alice"] if changed else []
-    assert sorted(name_service.asked_by_helper) == sorted(
+    assert sorted(name_service.asked_by_account) == sorted(
         ["gid 5001", "gid 5100", "initgroups dave", "passwd dave", *of_alice])
 
 
@@ -624,11 +624,11 @@ def test_looked_up_once_by_sshd(name_service, conf, sshd, baseline):
     conf.pam("sshd")
     conf.nsbox("[profile directory]\nusers = @directory\n")
     for _ in range(2):
-        name_service.asked_by_helper.clear()
+        name_service.asked_by_account.clear()
         result = sshd.ssh("dave", f"{PROBE}; id -Gn")
         assert result.rc == 0, result
         assert differing(result.out) == BOXED and result.out.endswith("\ndave directory\n"), result
-        assert sorted(name_service.asked_by_helper) == ["gid 5001", "gid 5100", "initgroups dave", "passwd dave"]
+        assert sorted(name_service.asked_by_account) == ["gid 5001", "gid 5100", "initgroups dave", "passwd dave"]
 
 
 def test_name_services_group_in_the_configuration(name_service, conf, baseline):

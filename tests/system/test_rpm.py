@@ -88,6 +88,7 @@ def test_files(built):
                  "/usr/lib/systemd/system/nsbox.slice", "/usr/libexec/nsbox/nsbox-helper", "/usr/libexec/nsbox/nsbox-init",
                  "/usr/libexec/nsbox/nsbox-monitor", "/usr/libexec/nsbox/nsbox-bus", "/usr/libexec/nsbox/nsbox-unpack",
                  "/usr/libexec/nsbox/nsbox-seccomp", "/usr/libexec/nsbox/nsbox-subid", "/usr/libexec/nsbox/nsbox-net",
+                 "/usr/libexec/nsbox/nsbox-account",
                  "/usr/share/man/man8/pam_nsbox.8", "/usr/share/man/man5/nsbox.conf.5",
                  "/usr/share/doc/pam_nsbox/README.rpm.md", "/usr/share/doc/pam_nsbox/examples/pam.d/sshd",
                  "/usr/share/licenses/pam_nsbox/LICENSE", "/etc/security/nsbox.conf.d"):

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "common/protocol.h"
+#include "common/session.h"
 #include "helper/account.h"
-#include "helper/request.h"
 
 #define TEXT(text) ((char *)(text))
 
@@ -51,7 +51,7 @@ static void there_and_back(void **state)
 		else
 			assert_string_equal(got.groups[i].name, groups[i].name);
 	}
-	request_session_done(&got);
+	nsb_session_done(&got);
 	nsb_list_free(list, n);
 }
 
@@ -87,6 +87,30 @@ static void too_long(void **state)
 	nsb_list_free(list, n);
 }
 
+/* For nsbox-account there is no such limit. */
+static void of_any_length(void **state)
+{
+	static nsb_group many[65536];
+	nsb_session session = alice, got = { 0 };
+	char **list;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < 65536; i++)
+		many[i] = (nsb_group){ (gid_t)i, i % 3 != 0 ? TEXT("group") : NULL };
+	session.groups = many;
+	session.n_groups = 65536;
+	list = account_list(&session, &n);
+	assert_non_null(list);
+	assert_int_equal(n, 65536 + 6);
+	assert_int_equal(account_unpack(&got, list, n), 0);
+	assert_int_equal(got.n_groups, 65536);
+	assert_int_equal(got.groups[65535].gid, 65535);
+	assert_string_equal(got.groups[65534].name, "group");
+	nsb_session_done(&got);
+	nsb_list_free(list, n);
+}
+
 static void malformed(void **state)
 {
 	static const struct {
@@ -111,7 +135,7 @@ static void malformed(void **state)
 
 		list[rows[i].at] = (char *)rows[i].text;
 		assert_int_equal(account_unpack(&got, list, n), -EINVAL);
-		request_session_done(&got);
+		nsb_session_done(&got);
 		list[rows[i].at] = right;
 	}
 	for (size_t length = 1; length < n; length++) {
@@ -119,7 +143,7 @@ static void malformed(void **state)
 
 		/* six strings are an account without a group, which there is not */
 		assert_int_equal(account_unpack(&got, list, length), length <= 6 ? -EINVAL : 0);
-		request_session_done(&got);
+		nsb_session_done(&got);
 	}
 	nsb_list_free(list, n);
 }
@@ -129,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(there_and_back),
 		cmocka_unit_test(too_long),
+		cmocka_unit_test(of_any_length),
 		cmocka_unit_test(malformed),
 	};
 
