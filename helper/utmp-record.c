@@ -3,22 +3,22 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <utmpx.h>
 
 #include "common/fd-util.h"
 #include "common/protocol.h"
+#include "helper/utmp-file.h"
 
-#define ID_SIZE 4
+#define ID_SIZE	  4
+#define SIZE	  ((off_t)sizeof(utmp_file_record))
+#define CHUNK	  32 /* records read at a time */
+#define NEXT_LOOK 2  /* ms until a lock is tried again */
 
 /* Records are found by ut_id, so it must belong to one login only. A character set of 64: 16 million ids. */
 static void make_id(char id[ID_SIZE + 1], uint64_t seed)
@@ -30,106 +30,164 @@ static void make_id(char id[ID_SIZE + 1], uint64_t seed)
 	id[ID_SIZE] = '\0';
 }
 
-static bool id_taken(const char *id)
+static bool has_id(const utmp_file_record *record, const char *id)
 {
-	const struct utmpx *record;
-	bool taken = false;
+	return strncmp(record->id, id, ID_SIZE) == 0;
+}
 
-	setutxent();
-	while (!taken && (record = getutxent()) != NULL)
-		taken = record->ut_type != EMPTY && strncmp(record->ut_id, id, ID_SIZE) == 0;
-	endutxent();
-	return taken;
+static bool is_taken(const utmp_file_record *record, const char *id)
+{
+	return record->type != UTMP_EMPTY && has_id(record, id);
+}
+
+/* A record that pututxline(3) would replace by one with this id. */
+static bool is_same(const utmp_file_record *record, const char *id)
+{
+	return record->type >= UTMP_INIT && record->type <= UTMP_DEAD && has_id(record, id);
+}
+
+/* Where the first record is of which `fits` says so; without one *ret_end, where the last whole one ends, and -ENOENT. */
+static off_t find(int fd, bool (*fits)(const utmp_file_record *record, const char *id), const char *id, off_t *ret_end)
+{
+	utmp_file_record records[CHUNK];
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(fd, records, sizeof(records), at)) >= SIZE)
+		for (ssize_t i = 0; i < n / SIZE; i++, at += SIZE)
+			if (fits(&records[i], id))
+				return at;
+	*ret_end = at;
+	return n < 0 ? -errno : -ENOENT;
+}
+
+/* Whoever is written meanwhile has chosen another id: no lock is needed to look. */
+static bool id_taken(int fd, const char *id)
+{
+	off_t end;
+
+	return find(fd, is_taken, id, &end) >= 0;
 }
 
 /* ut_addr_v6 holds the address in network order, where the remote host is one. */
-static void fill_address(struct utmpx *record, const char *rhost)
+static void fill_address(utmp_file_record *record, const char *rhost)
 {
-	if (inet_pton(AF_INET, rhost, record->ut_addr_v6) != 1)
-		inet_pton(AF_INET6, rhost, record->ut_addr_v6);
+	if (inet_pton(AF_INET, rhost, record->address) != 1)
+		inet_pton(AF_INET6, rhost, record->address);
 }
 
-static void fill(struct utmpx *record, const nsb_member *member)
+static void fill(utmp_file_record *record, const nsb_member *member)
 {
-	struct timeval now;
+	struct timespec now;
 
 	memset(record, 0, sizeof(*record));
-	record->ut_pid = member->process.pid;
-	snprintf(record->ut_line, sizeof(record->ut_line), "nsbox/%s", member->session);
-	memcpy(record->ut_id, member->ut_id, ID_SIZE);
-	gettimeofday(&now, NULL);
-	record->ut_tv.tv_sec = (int32_t)now.tv_sec;
-	record->ut_tv.tv_usec = (int32_t)now.tv_usec;
+	record->pid = member->process.pid;
+	snprintf(record->line, sizeof(record->line), "nsbox/%s", member->session);
+	memcpy(record->id, member->ut_id, ID_SIZE);
+	clock_gettime(CLOCK_REALTIME, &now);
+	record->seconds = (NSB_UTMP_TIME)now.tv_sec;
+	record->microseconds = (NSB_UTMP_TIME)(now.tv_nsec / 1000);
 }
 
-/* Everybody who can read utmp or wtmp can hold a read lock on it, and the C library waits 10 s for such a lock: long
- * enough to make every login miss its deadline. So the writing is done by a child that is given `patience` and no
- * more. */
-static int write_record(const struct utmpx *record, int patience)
+/* The lock that the C library takes, too. Everybody who can read the files can hold a read lock on them for ever, so it is
+ * tried, not waited for: a lock that is waited for has no deadline. It goes with the descriptor. */
+static int lock(int fd, int64_t deadline)
 {
-	pid_t helper = getpid();
-	pid_t writer = fork();
-	NSB_CLOSE int pidfd = -1;
-	int status = 0;
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	if (writer < 0)
-		return -errno;
-	if (writer == 0) {
-		/* it must not outlive the helper with the life pipe and the application's socket in its hands */
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != helper ||
-		    syscall(SYS_close_range, 3, ~0u, 0) < 0)
-			_exit(EIO);
-		setutxent();
-		if (pututxline(record) == NULL)
-			_exit(errno != 0 ? errno : EIO);
-		endutxent();
-		updwtmpx(_PATH_WTMPX, record);
-		_exit(0);
+	while (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return -errno;
+		if (nsb_now() >= deadline)
+			return -ETIMEDOUT;
+		nanosleep(&(struct timespec){ .tv_nsec = NEXT_LOOK * 1000L * 1000L }, NULL);
 	}
-	pidfd = (int)syscall(SYS_pidfd_open, writer, 0);
-	if (pidfd < 0 || nsb_wait_readable(pidfd, nsb_now() + patience) < 0)
-		kill(writer, SIGKILL);
-	if (waitpid(writer, &status, 0) < 0)
+	return 0;
+}
+
+/* `added`: at the end of the file. Half a record there would shift all that follow. */
+static int put(int fd, off_t at, const utmp_file_record *record, bool added)
+{
+	ssize_t n = pwrite(fd, record, sizeof(*record), at);
+	int r = n < 0 ? -errno : n == SIZE ? 0 : -ENOSPC;
+
+	if (added && n > 0 && r < 0 && ftruncate(fd, at) < 0)
 		return -errno;
-	if (WIFSIGNALED(status))
-		return -ETIMEDOUT;
-	return -WEXITSTATUS(status);
+	return r;
+}
+
+/* In the place of what has the id; the record of a login that has none at the end. */
+static int write_utmp(const utmp_file_record *record, int64_t deadline)
+{
+	NSB_CLOSE int fd = open(NSB_UTMP_FILE, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	off_t at, end = 0;
+	int r = fd < 0 ? -errno : lock(fd, deadline);
+
+	if (r < 0)
+		return r;
+	at = find(fd, is_same, record->id, &end);
+	if (at == -ENOENT && record->type == UTMP_DEAD)
+		return 0;
+	if (at == -ENOENT)
+		return put(fd, end, record, true);
+	return at < 0 ? (int)at : put(fd, at, record, false);
+}
+
+/* At the end, over what may be there of half a record. No file: none is wanted, utmp(5). */
+static int write_wtmp(const utmp_file_record *record, int64_t deadline)
+{
+	NSB_CLOSE int fd = open(NSB_WTMP_FILE, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+	int r = fd >= 0 ? lock(fd, deadline) : errno == ENOENT ? 0 : -errno;
+
+	if (fd < 0 || r < 0)
+		return r;
+	return fstat(fd, &st) < 0 ? -errno : put(fd, st.st_size - st.st_size % SIZE, record, true);
+}
+
+static int write_record(const utmp_file_record *record, int patience)
+{
+	int64_t deadline = nsb_now() + patience;
+	int r = write_utmp(record, deadline);
+
+	return r == 0 ? write_wtmp(record, deadline) : r;
 }
 
 void utmp_record_choose(nsb_member *member)
 {
 	uint64_t seed = (uint64_t)member->process.pid * 2654435761u + (uint64_t)time(NULL);
+	NSB_CLOSE int fd = open(NSB_UTMP_FILE, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	member->ut_id[0] = '\0';
-	if (access(_PATH_UTMPX, F_OK) < 0)
+	if (fd < 0)
 		return;
 	do
 		make_id(member->ut_id, seed++);
-	while (id_taken(member->ut_id));
+	while (id_taken(fd, member->ut_id));
 }
 
 int utmp_record_open(const nsb_member *member, const char *user)
 {
-	struct utmpx record;
+	utmp_file_record record;
 
 	if (member->ut_id[0] == '\0')
 		return 0;
 	fill(&record, member);
-	record.ut_type = USER_PROCESS;
+	record.type = UTMP_USER;
 	/* names longer than the field are cut, as login(1) does; utmp(5) has no room for more */
-	memcpy(record.ut_user, user, strnlen(user, sizeof(record.ut_user)));
-	memcpy(record.ut_host, member->rhost, strnlen(member->rhost, sizeof(record.ut_host)));
+	memcpy(record.user, user, strnlen(user, sizeof(record.user)));
+	memcpy(record.host, member->rhost, strnlen(member->rhost, sizeof(record.host)));
 	fill_address(&record, member->rhost);
 	return write_record(&record, UTMP_PATIENCE);
 }
 
 int utmp_record_close(const nsb_member *member, int patience)
 {
-	struct utmpx record;
+	utmp_file_record record;
 
 	if (member->ut_id[0] == '\0')
 		return 0;
 	fill(&record, member);
-	record.ut_type = DEAD_PROCESS;
+	record.type = UTMP_DEAD;
 	return write_record(&record, patience);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The host's utmp and wtmp record of a boxed login, line "nsbox/SESSION". Sources: utmp(5), getutent(3). */
+/* The host's utmp and wtmp record of a boxed login, line "nsbox/SESSION", written as pututxline(3) and updwtmp(3) of the host's
+ * C library do. Sources: utmp(5), getutent(3). */
 #ifndef NSB_HELPER_UTMP_RECORD_H
 #define NSB_HELPER_UTMP_RECORD_H
 
