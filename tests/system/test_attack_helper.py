@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The helper and the resident programs run by hand, fed with nonsense, and started by su and sudo for a hostile caller."""
+import errno
 import os
 import pathlib
 import re
@@ -17,6 +18,7 @@ from attacks.limits import seconds
 from lib import baseline as baseline_module
 from lib import host, syslog
 
+ACCOUNT = "/usr/libexec/nsbox/nsbox-account"
 MONITOR = "/usr/libexec/nsbox/nsbox-monitor"
 INIT = "/usr/libexec/nsbox/nsbox-init"
 MARKS = f"{PLACE}/marks"
@@ -70,11 +72,14 @@ def test_user_runs_the_helper(conf, baseline):
 
 
 def test_user_runs_the_helper_in_a_hostile_way(conf, baseline, marks):
-    """Line 10. The same without descriptors, without limits, with a library of the user's: it runs as the user alone."""
+    """Line 10. The same without descriptors, without limits, with a library of the user's: linked statically it loads none, and
+    nsbox-account, which does, runs as the user alone."""
     library = shared_tool("mark")
     environment = {"LD_PRELOAD": library, "GCONV_PATH": PLACE, "LD_LIBRARY_PATH": PLACE, "LOCPATH": PLACE, "NSBOX_ID": "x",
                    "MALLOC_PERTURB_": "255"}
     assert host.run(HELPER, timeout=5, env=environment, **as_user("mallory")).rc == 2
+    assert os.listdir(marks) == []
+    assert host.run(ACCOUNT, timeout=5, env=environment, **as_user("mallory")).rc == errno.EINVAL
     assert os.listdir(marks) == ["2004"]  # the library works; it had no other uid
     host.run("bash", "-c", f"exec {HELPER} 0<&- 1>&- 2>&- 3>&-", timeout=5, **as_user("mallory"))
     assert host.run(HELPER, timeout=5, preexec_fn=limits_of_nothing, **as_user("mallory")).rc in (2, 127)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # build: gcc
 """What is built and installed: exports, libraries, modes, hardening; DESTDIR, uninstall; configure's words; each way to
-link the resident programs, built by gcc and clang with warnings as errors, in a real box."""
+link the static programs, built by gcc and clang with warnings as errors, in a real box."""
 import contextlib
 import fcntl
 import os
@@ -22,13 +22,14 @@ UNPACK = f"{LIBEXEC}/nsbox-unpack"
 SECCOMP = f"{LIBEXEC}/nsbox-seccomp"
 SUBID = f"{LIBEXEC}/nsbox-subid"
 NET = f"{LIBEXEC}/nsbox-net"
-PROGRAMS = [f"{LIBEXEC}/nsbox-helper", f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor", "/usr/sbin/nsboxctl", BUS,
-            UNPACK, SECCOMP, SUBID, NET]
+ACCOUNT = f"{LIBEXEC}/nsbox-account"
+STATIC = [f"{LIBEXEC}/nsbox-{name}" for name in ("helper", "init", "monitor")]
+PROGRAMS = [*STATIC, "/usr/sbin/nsboxctl", BUS, UNPACK, SECCOMP, SUBID, NET, ACCOUNT]
 UNITS = ["nsbox.service", "nsbox.slice"]
 CONF = "/etc/security/nsbox.conf"
 ENTRY_POINTS = {"pam_sm_acct_mgmt", "pam_sm_open_session", "pam_sm_close_session"}
 
-# name: (arguments of configure, interpreter of the resident programs?). musl is how BUILD is made.
+# name: (arguments of configure, interpreter of the static programs?). musl is how BUILD is made.
 VARIANTS = {
     "musl": (None, False),
     "glibc": (["--with-static=glibc"], False),
@@ -97,17 +98,16 @@ def closure(path):
 
 
 def test_libraries():
-    """The module links libpam and libc only, the helper libc and libcap-ng, the resident programs nothing. libsystemd
-    is nsbox-bus's alone, libarchive nsbox-unpack's, libseccomp nsbox-seccomp's,
+    """The module links libpam and libc only, the helper and the resident programs nothing, nsbox-account libc, which loads
+    what name services need. libsystemd is nsbox-bus's alone, libarchive nsbox-unpack's, libseccomp nsbox-seccomp's,
     libsubid nsbox-subid's, libnl and libnftables nsbox-net's."""
-    module, helper, init, monitor, ctl, bus, unpack, seccomp, subid, net = installed()
+    module, helper, init, monitor, ctl, bus, unpack, seccomp, subid, net, account = installed()
     assert needed(module) == {"libpam.so.0", "libc.so.6"}
     libpam = next(line.split()[2] for line in output("ldd", module).splitlines() if "libpam.so.0" in line)
     assert closure(module) == closure(libpam) | {"libpam.so.0"}
-    assert needed(helper) == {"libcap-ng.so.0", "libc.so.6"}
-    assert {name for name in closure(helper) if "ld-linux" not in name} == {"libcap-ng.so.0", "libc.so.6"}
-    assert needed(init) == needed(monitor) == set()
-    assert needed(ctl) <= {"libcap-ng.so.0", "libc.so.6", "libcrypt.so.1", "libjson-c.so.5"}
+    assert needed(helper) == needed(init) == needed(monitor) == set()
+    assert needed(account) == {"libc.so.6"}
+    assert needed(ctl) <= {"libc.so.6", "libcrypt.so.1", "libjson-c.so.5"}
     assert needed(bus) == {"libsystemd.so.0", "libc.so.6"}
     assert needed(unpack) == {"libarchive.so.13", "libc.so.6"}
     assert needed(subid) == {"libsubid.so.4", "libc.so.6"}
@@ -119,9 +119,9 @@ def interpreter(path):
     return "INTERP" in output("readelf", "-lW", path)
 
 
-def test_resident_programs_are_static():
-    """--with-static=musl: no loader, so that they run in a root that has none."""
-    for path in (f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor"):
+def test_static_programs():
+    """--with-static=musl: no loader, so that the resident ones run in a root that has none, and the helper starts at once."""
+    for path in STATIC:
         assert not interpreter(path)
 
 
@@ -143,10 +143,12 @@ def test_hardening():
 
 def test_stack_protector_and_fortify():
     """In the programs that use the C library of the host."""
-    for path in (module_path(), f"{LIBEXEC}/nsbox-helper", BUS, UNPACK, "/usr/sbin/nsboxctl"):
+    for path in (module_path(), ACCOUNT, BUS, UNPACK, "/usr/sbin/nsboxctl"):
         symbols = output("nm", "-D", path)
         assert "__stack_chk_fail" in symbols, path
         assert re.search(r"__\w+_chk@", symbols), path
+    for path in STATIC:  # musl has no fortified calls
+        assert "__stack_chk_fail" in output("nm", path), path
 
 
 def test_no_fault_injection_and_no_sanitizer():
@@ -285,12 +287,10 @@ def configure(directory, *arguments, environment=None, found=None, check=False):
 
 
 NO_PKG_CONFIG = {"PKG_CONFIG_LIBDIR": "/nonexistent"}
-NO_LIBSYSTEMD = {**NO_PKG_CONFIG, "CAPNG_CFLAGS": " ", "CAPNG_LIBS": "-lcap-ng", "JSONC_CFLAGS": " ",
-                 "JSONC_LIBS": "-ljson-c"}
+NO_LIBSYSTEMD = {**NO_PKG_CONFIG, "JSONC_CFLAGS": " ", "JSONC_LIBS": "-ljson-c"}
 # Debian package: what is missing, told by environment, by configure's cache and with these arguments
 MISSING = [
-    ("libcap-ng-dev", NO_PKG_CONFIG, {}, []),
-    ("libjson-c-dev", {**NO_PKG_CONFIG, "CAPNG_CFLAGS": " ", "CAPNG_LIBS": "-lcap-ng"}, {}, []),
+    ("libjson-c-dev", NO_PKG_CONFIG, {}, []),
     ("libpam0g-dev", {}, {"ac_cv_header_security_pam_modules_h": "no"}, []),
     ("libpam0g-dev", {}, {"ac_cv_lib_pam_pam_syslog": "no"}, []),
     ("libsystemd-dev", NO_LIBSYSTEMD, {}, ["--with-systemd=yes"]),
@@ -451,7 +451,7 @@ def test_variant_without_warnings_and_in_a_box(variant, conf, baseline, reinstal
     dynamic = VARIANTS[variant][1]
     for path in installed():
         check_hardening(path)
-    for path in (f"{LIBEXEC}/nsbox-init", f"{LIBEXEC}/nsbox-monitor"):
+    for path in STATIC:
         assert interpreter(path) == dynamic
         assert needed(path) == ({"libc.so.6"} if dynamic else set())
     conf.nsbox("[profile all]\nusers = *\nnetwork = loopback\nhostname = variant-%u\n")

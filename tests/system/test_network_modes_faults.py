@@ -31,7 +31,7 @@ def test_every_step(name, conf, baseline, lab):  # noqa: F811
             if result.rc == 0:
                 boxed(result)
                 break
-            told.append(refused(result, since, "Input/output error"))
+            told.append(refused(result, since, "(Input/output|I/O) error"))
             picture.wait_equal(before, timeout=3)
             number += host.count(1, 2) if number > 20 else 1
         assert state_of(LAB) == there
