@@ -216,7 +216,7 @@ static int clone_into(int group, nsb_error *error)
 /* BASE/monitors of one tree, where a login before has made it. */
 static int open_monitors_there(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree)
 {
-	char path[2 * PATH_MAX];
+	char path[2 * PATH_MAX + sizeof("/" NSB_CGROUP_MONITORS)];
 
 	snprintf(path, sizeof(path), "%s/%s/" NSB_CGROUP_MONITORS, tree->mount, layout->base);
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
