@@ -16,6 +16,7 @@
 #include "helper/utmp-file.h"
 
 #define ID_SIZE	  4
+#define LINE	  "nsbox/" /* and the login's id */
 #define SIZE	  ((off_t)sizeof(utmp_file_record))
 #define CHUNK	  32 /* records read at a time */
 #define NEXT_LOOK 2  /* ms until a lock is tried again */
@@ -44,6 +45,13 @@ static bool is_taken(const utmp_file_record *record, const char *id)
 static bool is_same(const utmp_file_record *record, const char *id)
 {
 	return record->type >= UTMP_INIT && record->type <= UTMP_DEAD && has_id(record, id);
+}
+
+/* A login of ours that is over. Ids are new each time: without using its place the file would grow by a record a login. */
+static bool is_free(const utmp_file_record *record, const char *id)
+{
+	(void)id;
+	return record->type == UTMP_DEAD && strncmp(record->line, LINE, strlen(LINE)) == 0;
 }
 
 /* Where the first record is of which `fits` says so; without one *ret_end, where the last whole one ends, and -ENOENT. */
@@ -82,7 +90,7 @@ static void fill(utmp_file_record *record, const nsb_member *member)
 
 	memset(record, 0, sizeof(*record));
 	record->pid = member->process.pid;
-	snprintf(record->line, sizeof(record->line), "nsbox/%s", member->session);
+	snprintf(record->line, sizeof(record->line), LINE "%s", member->session);
 	memcpy(record->id, member->ut_id, ID_SIZE);
 	clock_gettime(CLOCK_REALTIME, &now);
 	record->seconds = (NSB_UTMP_TIME)now.tv_sec;
@@ -116,7 +124,7 @@ static int put(int fd, off_t at, const utmp_file_record *record, bool added)
 	return r;
 }
 
-/* In the place of what has the id; the record of a login that has none at the end. */
+/* In the place of what has the id; the record of a login that has none in the place of one that is over, or at the end. */
 static int write_utmp(const utmp_file_record *record, int64_t deadline)
 {
 	NSB_CLOSE int fd = open(NSB_UTMP_FILE, O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -128,6 +136,8 @@ static int write_utmp(const utmp_file_record *record, int64_t deadline)
 	at = find(fd, is_same, record->id, &end);
 	if (at == -ENOENT && record->type == UTMP_DEAD)
 		return 0;
+	if (at == -ENOENT)
+		at = find(fd, is_free, NULL, &end);
 	if (at == -ENOENT)
 		return put(fd, end, record, true);
 	return at < 0 ? (int)at : put(fd, at, record, false);

@@ -168,13 +168,38 @@ static void ids(void **state)
 	utmp_record_choose(&one);
 	assert_int_equal(utmp_record_open(&one, "alice"), 0);
 	assert_string_not_equal(one.ut_id, other.ut_id);
-	assert_int_equal(records("utmp", got, 200), 103);
-	for (size_t i = 0; i < 103; i++)
+	assert_int_equal(records("utmp", got, 200), 102); /* the place of the one that was closed */
+	for (size_t i = 0; i < 102; i++)
 		for (size_t j = 0; j < i; j++)
 			assert_memory_not_equal(got[i].ut_id, got[j].ut_id, 4);
 }
 
 /* Texts that are longer than their member are cut, and take no NUL. */
+/* A host that is up for a year: utmp is as long as there were logins at the same time. Others' records are theirs, dead or not. */
+static void places(void **state)
+{
+	struct utmpx got[8];
+	nsb_member first = alice(), one = alice();
+
+	(void)state;
+	empty();
+	put_other(DEAD_PROCESS, "ts/7");
+	for (int i = 0; i < 50; i++) {
+		utmp_record_choose(&first);
+		assert_int_equal(utmp_record_open(&first, "alice"), 0);
+		utmp_record_choose(&one);
+		assert_int_equal(utmp_record_open(&one, "carol"), 0);
+		assert_int_equal(records("utmp", got, 8), 3);
+		assert_string_equal(got[0].ut_line, "pts/7");
+		assert_true(got[1].ut_type == USER_PROCESS && got[2].ut_type == USER_PROCESS);
+		assert_memory_not_equal(got[1].ut_id, got[2].ut_id, 4);
+		assert_int_equal(utmp_record_close(&first, 100), 0);
+		assert_int_equal(records("utmp", got, 8), 3);
+		assert_true((got[1].ut_type == DEAD_PROCESS) != (got[2].ut_type == DEAD_PROCESS));
+		assert_int_equal(utmp_record_close(&one, 100), 0);
+	}
+}
+
 static void long_texts(void **state)
 {
 	struct utmpx got[1];
@@ -336,9 +361,16 @@ static int leave(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(layout), cmocka_unit_test(opened_and_closed),	 cmocka_unit_test(closed_alone),
-		cmocka_unit_test(ids),	  cmocka_unit_test(long_texts),		 cmocka_unit_test(half_a_record),
-		cmocka_unit_test(locked), cmocka_unit_test(locked_for_a_moment), cmocka_unit_test(without_files),
+		cmocka_unit_test(layout),
+		cmocka_unit_test(opened_and_closed),
+		cmocka_unit_test(closed_alone),
+		cmocka_unit_test(ids),
+		cmocka_unit_test(places),
+		cmocka_unit_test(long_texts),
+		cmocka_unit_test(half_a_record),
+		cmocka_unit_test(locked),
+		cmocka_unit_test(locked_for_a_moment),
+		cmocka_unit_test(without_files),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);
