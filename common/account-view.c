@@ -13,7 +13,8 @@
 /* A file that lists accounts, and is not needed by anybody. */
 #define EMPTY(path, reason)                                                                                            \
 	{                                                                                                              \
-		MINIMAL | NSB_VIEW_ROOT_FULL, NSB_OP_BIND, "/run/host/no-accounts", path, NULL, MAYBE | INSIDE, 0, 0, reason                \
+		MINIMAL | NSB_VIEW_ROOT_FULL, NSB_OP_BIND, "/run/host/no-accounts", path, NULL, MAYBE | INSIDE, 0, 0,  \
+			reason                                                                                         \
 	}
 /* A directory of such files. */
 #define CLOSED(path, reason)                                                                                           \

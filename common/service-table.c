@@ -41,9 +41,12 @@ static const struct {
 	{ "polkit-1", CALLER, "pkexec(1), as su" },
 	{ "runuser", CALLER, "as su" },
 	{ "runuser-l", CALLER, "as su" },
-	{ "cron", NSB_SERVICE_NO_RECORD, "a job, not a login" },
-	{ "crond", NSB_SERVICE_NO_RECORD, "as cron" },
-	{ "atd", NSB_SERVICE_NO_RECORD, "as cron" },
+	{ "sshd", NSB_SERVICE_DAEMON, "a daemon of root's" },
+	{ "login", NSB_SERVICE_DAEMON, "started by a daemon of root's, getty(8)" },
+	{ "remote", NSB_SERVICE_DAEMON, "login -h, as login" },
+	{ "cron", NSB_SERVICE_DAEMON | NSB_SERVICE_NO_RECORD, "a job, not a login" },
+	{ "crond", NSB_SERVICE_DAEMON | NSB_SERVICE_NO_RECORD, "as cron" },
+	{ "atd", NSB_SERVICE_DAEMON | NSB_SERVICE_NO_RECORD, "as cron" },
 	{ "nsboxctl", NSB_SERVICE_NO_RECORD, "a box made by hand" },
 };
 

@@ -11,7 +11,7 @@
 #include "common/fd-util.h"
 #include "common/session.h"
 #include "common/string-util.h"
-#include "helper/account-look-up.h"
+#include "common/account-look-up.h"
 #include "pam_nsbox/launch.h"
 
 int ask_session(const char *user, const char *service, const char *tty, const char *rhost, nsb_session *ret,

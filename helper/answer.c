@@ -12,7 +12,7 @@
 
 #include "common/fd-util.h"
 #include "common/protocol.h"
-#include "helper/account.h"
+#include "common/account.h"
 #include "helper/build.h"
 #include "helper/filter.h"
 #include "helper/namespaces.h"

@@ -63,7 +63,7 @@ typedef struct nsb_box {
 	int init_program, monitor_program; /* O_PATH */
 	int tree;			   /* what the root is made of, for the checks */
 	bool tree_is_image;		   /* mounted by the check, and moved by the builder */
-	ino_t host_mount_namespace, host_network_namespace;
+	ino_t host_mount_namespace;
 	/* made on the host */
 	int boxes; /* registry directory */
 	int lock;
@@ -86,8 +86,6 @@ typedef struct nsb_box {
 	bool upper_locked;
 	int life[2]; /* life pipe */
 	size_t done; /* steps of the plan that ran */
-	pid_t network_maker; /* 0: none */
-	int network_ahead;   /* network namespace that is ready for the builder, -1: clone3(2) makes it */
 	/* made by spawn */
 	pid_t init_pid;
 	int init; /* pidfd */

@@ -27,21 +27,11 @@
 
 #define KILL_PATIENCE 1000 /* ms */
 
-static ino_t own_namespace(const char *path)
+ino_t namespaces_own_mount(void)
 {
 	struct stat st;
 
-	return stat(path, &st) < 0 ? 0 : st.st_ino;
-}
-
-ino_t namespaces_own_mount(void)
-{
-	return own_namespace("/proc/self/ns/mnt");
-}
-
-ino_t namespaces_own_network(void)
-{
-	return own_namespace("/proc/self/ns/net");
+	return stat("/proc/self/ns/mnt", &st) < 0 ? 0 : st.st_ino;
 }
 
 unsigned long long namespaces_root_mount(pid_t pid)
@@ -70,24 +60,16 @@ static const char *clone_advice(int err)
 	}
 }
 
-/* Those that are made here. */
-static uint64_t new_namespaces(const nsb_box *box)
+int namespaces_spawn(nsb_box *box, const nsb_step *step)
 {
 	/* The cgroup namespace comes later: its root is the group one is in when making it, and the builder is not in
 	 * the box's group yet. */
-	uint64_t others = CLONE_NEWCGROUP;
-
-	/* those of the box's user namespace are there already (userns.c) */
-	if (idmap_wanted(box))
-		others |= CLONE_NEWUSER | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
-	if (network_enters(&box->plan) || box->network_ahead >= 0)
-		others |= CLONE_NEWNET;
-	return box->plan.namespaces & ~others;
-}
-
-int namespaces_spawn(nsb_box *box, const nsb_step *step)
-{
-	struct clone_args args = { .pidfd = (uintptr_t)&box->init, .exit_signal = SIGCHLD };
+	/* Those of the box's user namespace are there already (userns.c). */
+	uint64_t others = CLONE_NEWCGROUP | (network_enters(&box->plan) ? CLONE_NEWNET : 0) |
+			  (idmap_wanted(box) ? CLONE_NEWUSER | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET : 0);
+	struct clone_args args = { .flags = CLONE_PIDFD | (box->plan.namespaces & ~others),
+				   .pidfd = (uintptr_t)&box->init,
+				   .exit_signal = SIGCHLD };
 	/* A process is made in a version 2 group, because moving it there costs 5 to 11 ms. Where that tree is beside
 	 * the ones of the limits, the session stays in the application's group, which is to be "/" in the box (the
 	 * helper has left it). */
@@ -105,12 +87,9 @@ int namespaces_spawn(nsb_box *box, const nsb_step *step)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (unsigned)into;
 	}
-	box->network_ahead = network_ahead_take(box);
-	args.flags |= CLONE_PIDFD | new_namespaces(box);
 	box->host_mount_namespace = namespaces_own_mount();
-	box->host_network_namespace = namespaces_own_network();
-	if (box->host_mount_namespace == 0 || box->host_network_namespace == 0)
-		return nsb_error_set(&box->error, errno, "cannot look at /proc/self/ns: %s", strerror(errno));
+	if (box->host_mount_namespace == 0)
+		return nsb_error_set(&box->error, errno, "cannot read /proc/self/ns/mnt: %s", strerror(errno));
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, box->status) < 0)
 		return nsb_error_set(&box->error, errno, "cannot make a socket pair: %s", strerror(errno));
 	pid = syscall(SYS_clone3, &args, sizeof(args));
@@ -121,7 +100,6 @@ int namespaces_spawn(nsb_box *box, const nsb_step *step)
 		builder_main(box);
 	box->init_pid = (pid_t)pid;
 	box->status[1] = nsb_close(box->status[1]);
-	box->network_ahead = nsb_close(box->network_ahead);
 	return 0;
 }
 
@@ -192,27 +170,17 @@ int namespaces_domainname(nsb_box *box, const nsb_step *step)
 	return 0;
 }
 
-int namespaces_raise_loopback(void)
+int namespaces_loopback(nsb_box *box, const nsb_step *step)
 {
 	NSB_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq request = { .ifr_name = "lo" };
 
-	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
-		return -errno;
-	request.ifr_flags = (short)(request.ifr_flags | IFF_UP);
-	return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
-}
-
-int namespaces_loopback(nsb_box *box, const nsb_step *step)
-{
-	int r;
-
 	(void)step;
-	if (box->network_ahead >= 0) { /* it is up there */
-		r = setns(box->network_ahead, CLONE_NEWNET) < 0 ? -errno : 0;
-		box->network_ahead = nsb_close(box->network_ahead);
-	} else {
-		r = namespaces_raise_loopback();
-	}
-	return r < 0 ? nsb_error_set(&box->error, r, "cannot bring lo up: %s", strerror(-r)) : 0;
+	/* SIOCSIFFLAGS also gives lo its addresses 127.0.0.1 and ::1, netdevice(7) */
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		return nsb_error_set(&box->error, errno, "cannot look at lo: %s", strerror(errno));
+	request.ifr_flags = (short)(request.ifr_flags | IFF_UP);
+	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		return nsb_error_set(&box->error, errno, "cannot bring lo up: %s", strerror(errno));
+	return 0;
 }

@@ -7,14 +7,8 @@
 /* The inode of /proc/self/ns/mnt, or 0: two processes share a mount namespace if theirs are equal, namespaces(7). */
 ino_t namespaces_own_mount(void);
 
-/* The same of the network namespace. */
-ino_t namespaces_own_network(void);
-
 /* The mount id of a process's root as nsb_mount_id(), or 0: where whoever joins its mount namespace must find itself. */
 unsigned long long namespaces_root_mount(pid_t pid);
-
-/* Brings lo up, with its addresses, in the network namespace of this process. 0 or negative errno. Source: netdevice(7). */
-int namespaces_raise_loopback(void);
 
 /* What namespaces_spawn() runs in the child that it makes (nsbox-helper.c): the stages build to exec. */
 void builder_main(nsb_box *box) __attribute__((noreturn));

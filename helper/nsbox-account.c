@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
-#include "helper/account-look-up.h"
-#include "helper/account.h"
+#include "common/account-look-up.h"
+#include "common/account.h"
 
 static int print(const nsb_session *session)
 {

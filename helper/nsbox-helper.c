@@ -192,10 +192,7 @@ static int prepare(nsb_box *box)
 	teardown_sweep(box->boxes, SWEEP_LIMIT, 0);
 	if (box->plan.share)
 		r = share_find(box);
-	if (r < 0 || box->joining)
-		return r;
-	network_ahead_begin(box);
-	return start_guard(box);
+	return r < 0 || box->joining ? r : start_guard(box);
 }
 
 /* Waits for what the builder, or nsbox-init after it, says. */
@@ -414,7 +411,6 @@ static int serve(void)
 			       .cgroups = { [0 ... NSB_CGROUP_TREES_MAX - 1] = -1 },
 			       .cgroups_join = { [0 ... NSB_CGROUP_TREES_MAX - 1] = -1 },
 			       .life = { -1, -1 },
-			       .network_ahead = -1,
 			       .init = -1,
 			       .status = { -1, -1 },
 			       .tree = -1,

@@ -13,7 +13,7 @@
 
 #include "common/fd-util.h"
 #include "helper/account-ask.h"
-#include "helper/account.h"
+#include "common/account.h"
 
 static bool printable(const char *text)
 {

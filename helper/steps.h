@@ -56,8 +56,6 @@ int userns_enter_owned(nsb_box *box, const nsb_step *step);
 int userns_become(nsb_box *box, const nsb_step *step);
 
 /* network-enter.c */
-void network_ahead_begin(nsb_box *box);		 /* no step: a namespace with lo alone, made beside us */
-int network_ahead_take(nsb_box *box);		 /* no step: its descriptor, the caller's; -1: there is none */
 bool network_enters(const nsb_plan *plan);	 /* no step: whether the plan has the one below */
 int network_enter_check(nsb_box *box);		 /* no step: finds and holds it; 0 as well where there is none to enter */
 int network_enter(nsb_box *box, const nsb_step *step);

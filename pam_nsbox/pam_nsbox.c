@@ -30,10 +30,10 @@
 #include "common/string-util.h"
 #include "pam_nsbox/facts.h"
 #include "pam_nsbox/join.h"
+#include "pam_nsbox/known-account.h"
 #include "pam_nsbox/launch.h"
 
-#define DATA	     "pam_nsbox"
-#define ACCOUNT_DATA "pam_nsbox_account"
+#define DATA "pam_nsbox"
 
 PAM_EXTERN int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv);
 PAM_EXTERN int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv);
@@ -224,44 +224,6 @@ static void watch_unboxed(pam_handle_t *pamh, const nsb_request *request, int *s
 		pam_syslog(pamh, LOG_WARNING, "nsbox %s: the unboxed session is not listed", request->id);
 }
 
-/* What the account phase looked up, kept by libpam for the session of the same login. */
-typedef struct nsb_account {
-	char **list;
-	size_t n;
-} nsb_account;
-
-static void forget_account(pam_handle_t *pamh, void *data, int status)
-{
-	nsb_account *account = data;
-
-	(void)pamh;
-	(void)status;
-	nsb_list_free(account->list, account->n);
-	free(account);
-}
-
-/* Without it, for want of memory, the session asks again. */
-static void keep_account(pam_handle_t *pamh, nsb_answer *answer)
-{
-	nsb_account *account = answer->n_account > 0 ? malloc(sizeof(*account)) : NULL;
-
-	if (account == NULL)
-		return;
-	*account = (nsb_account){ .list = nsb_steal_pointer(&answer->account), .n = answer->n_account };
-	if (pam_set_data(pamh, ACCOUNT_DATA, account, forget_account) != PAM_SUCCESS)
-		forget_account(pamh, account, 0);
-}
-
-static void add_account(pam_handle_t *pamh, nsb_request *request)
-{
-	const void *data = NULL;
-
-	if (pam_get_data(pamh, ACCOUNT_DATA, &data) != PAM_SUCCESS || data == NULL)
-		return;
-	request->account = ((const nsb_account *)data)->list;
-	request->n_account = ((const nsb_account *)data)->n;
-}
-
 int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	char id[NSB_ID_LENGTH + 1];
@@ -275,7 +237,7 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 		return r;
 	if (facts_boxed())
 		return PAM_SUCCESS;
-	add_account(pamh, &request);
+	known_account_add(pamh, &request);
 	r = ask(pamh, flags, &request, &answer, &socket);
 	if (r != PAM_SUCCESS)
 		return r;
@@ -338,10 +300,11 @@ int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 		return r;
 	if (facts_boxed())
 		return PAM_SUCCESS;
+	known_account_add(pamh, &request);
 	r = ask(pamh, flags, &request, &answer, &socket);
 	if (r == PAM_SUCCESS) {
 		r = settle(pamh, flags, &request, &answer);
-		keep_account(pamh, &answer);
+		known_account_keep(pamh, &request, &answer);
 		nsb_answer_done(&answer);
 	}
 	return r;

@@ -15,12 +15,12 @@ ADOPTED = "floor, ready and adopted"  # what an application could not be spared 
 SERVER = "bench-server"  # the service and profile of the box that others join
 
 # name; lines of the profile, where {place} is an attribute of Places; whether the account hook runs before, in the same process, as in
-# sshd and login; whose session is open meanwhile: USER's is in the same box, OTHER's in the server's
-Box = collections.namedtuple("Box", "name lines account held", defaults=(True, None))
+# sshd and login; the service, where it is to be one that the module knows as a daemon's, or a name of its own; whose session is open meanwhile: USER's is in the same box, OTHER's in the server's
+Box = collections.namedtuple("Box", "name lines account held service", defaults=(True, None, None))
 
 LOOPBACK = "network = loopback\n"
 VETH = "network = veth\nforwarding = set\n"
-DEFAULT = Box("box: default", LOOPBACK)
+DEFAULT = Box("box: default", LOOPBACK, service="login")
 BOXES = (
     DEFAULT,
     Box("box: default, no account hook", LOOPBACK, account=False),
@@ -111,7 +111,7 @@ class Arena:
         self.conf = pamconf.Configuration()
 
     def _service(self, box):
-        return f"bench{self._boxes.index(box)}"
+        return box.service or f"bench{self._boxes.index(box)}"
 
     def arguments(self, box):
         return "session", self._service(box), USER, *(["account"] if box.account else [])

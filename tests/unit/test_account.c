@@ -12,7 +12,7 @@
 
 #include "common/protocol.h"
 #include "common/session.h"
-#include "helper/account.h"
+#include "common/account.h"
 
 #define TEXT(text) ((char *)(text))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "helper/account-look-up.h"
+#include "common/account-look-up.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Asks the name service who a user is. Not for nsbox-helper: a program that is linked statically cannot load its modules. */
+/* Asks the name service who a user is. Not in the library: nsbox-helper, which may be linked statically, cannot load the modules
+ * of name services and must not try. */
 #ifndef NSB_ACCOUNT_LOOK_UP_H
 #define NSB_ACCOUNT_LOOK_UP_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "helper/account.h"
+#include "common/account.h"
 
 #include <errno.h>
 #include <inttypes.h>
