@@ -10,7 +10,7 @@ import time
 import pytest
 
 from attacks import DEADLINE
-from lib import host, pamapp, syslog
+from lib import ctl, host, pamapp, syslog
 from lib.refusal import BOXED, LIBEXEC, boxed, line_of, moved_away, reference, refused, replaced, su
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "pam"))
@@ -121,6 +121,26 @@ def test_account_program_is_missing(conf, baseline):
         line = opened("alice")
     assert f"{ACCOUNT} does not start: nsbox is not installed as a whole (stage request, EIO)" in line, line
     boxed(su("alice"))
+
+
+def test_services_that_root_starts(service, conf, baseline):
+    """There the module asks, in the application: no program is needed, and it is one question for account and session. What another
+    service says of itself does not count: a caller may have set its limits."""
+    os.makedirs("/home/dave")
+    os.chown("/home/dave", 5001, 5001)
+    conf.nsbox("[profile directory]\nusers = @directory\nnetwork = loopback\n")  # of a group that only the daemon knows
+    conf.pam("sshd", text=PROBE)
+    try:
+        with moved_away(ACCOUNT), pamapp.App() as app:
+            assert app.do("account", "sshd", "dave")["code"] == pamapp.PAM_SUCCESS
+            assert app.do("hold", "sshd", "dave")["code"] == pamapp.PAM_SUCCESS
+            assert [box["user"] for box in ctl.boxes()] == ["dave"]
+            app.do("release")
+        assert service.asked_by_account == []
+        with moved_away(ACCOUNT):
+            assert "does not start" in opened("dave")
+    finally:
+        os.rmdir("/home/dave")
 
 
 @pytest.mark.parametrize("script, words", [

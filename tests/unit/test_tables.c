@@ -53,8 +53,8 @@ static void services(void **state)
 		const char *service;
 		unsigned traits;
 	} rows[] = {
-		{ "sshd", 0 },
-		{ "login", 0 },
+		{ "sshd", NSB_SERVICE_DAEMON },
+		{ "login", NSB_SERVICE_DAEMON },
 		{ "", 0 },
 		{ "systemd-user", NSB_SERVICE_NEVER },
 		{ "gdm-password", NSB_SERVICE_NEVER },
@@ -64,7 +64,7 @@ static void services(void **state)
 		{ "su-l", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
 		{ "sudo", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
 		{ "sudo-i", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
-		{ "cron", NSB_SERVICE_NO_RECORD },
+		{ "cron", NSB_SERVICE_DAEMON | NSB_SERVICE_NO_RECORD },
 		{ "sud", 0 },
 		{ "sudo2", 0 },
 		{ "Sudo", 0 },
@@ -73,6 +73,9 @@ static void services(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_int_equal(nsb_service_traits(rows[i].service), rows[i].traits);
+	/* whoever is run by a caller is not asked under the caller's limits */
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_true(!(rows[i].traits & NSB_SERVICE_CALLER) || !(rows[i].traits & NSB_SERVICE_DAEMON));
 }
 
 static void check_text(const char *text)
