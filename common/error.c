@@ -28,7 +28,7 @@ const char *nsb_stage_name(int stage)
 		[NSB_STAGE_HOST] = "host",	 [NSB_STAGE_SPAWN] = "spawn",
 		[NSB_STAGE_BUILD] = "build",	 [NSB_STAGE_ENCLOSE] = "enclose",
 		[NSB_STAGE_PROVE] = "prove",	 [NSB_STAGE_EXEC] = "exec",
-		[NSB_STAGE_PUBLISH] = "publish", [NSB_STAGE_ANSWER] = "answer",
+		[NSB_STAGE_ANSWER] = "answer",	 [NSB_STAGE_PUBLISH] = "publish",
 		[NSB_STAGE_JOIN] = "join",	 [NSB_STAGE_COMMIT] = "commit",
 	};
 

@@ -224,6 +224,7 @@ static int enter_for_good(nsb_membership *m, const nsb_answer *answer, const nsb
 	if (r == 0)
 		r = confirm(socket, error);
 	if (r < 0) {
+		membership_see_end(socket, error);
 		leave_cgroups(answer->way_back, answer->n_way_back);
 		return r;
 	}
@@ -256,6 +257,7 @@ static int enter(nsb_membership *m, const nsb_answer *answer, const nsb_filter *
 	if (r == 0)
 		r = enter_namespaces(answer, error);
 	if (r < 0) {
+		membership_see_end(socket, error);
 		/* setns is all or nothing, so only the cgroup is to be taken back */
 		leave_cgroups(answer->way_back, answer->n_way_back);
 		return r;
@@ -268,6 +270,8 @@ static int enter(nsb_membership *m, const nsb_answer *answer, const nsb_filter *
 		restore_directory(m, (uid_t)answer->uid, (gid_t)answer->gid);
 		r = confirm(socket, error);
 	}
+	if (r < 0)
+		membership_see_end(socket, error);
 	/* ---- nothing that follows can be taken back ---- */
 	if (r == 0)
 		r = confine_self(&answer->confinement, filter, error);

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,4 +99,15 @@ nsb_membership *membership_new(void)
 	m->socket.fd = m->init.fd = -1;
 	m->owner = getpid();
 	return m;
+}
+
+void membership_see_end(int socket, nsb_error *error)
+{
+	char byte;
+	ssize_t n = recv(socket, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+
+	/* ECONNRESET: our JOINED lies there unread */
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		snprintf(error->words, sizeof(error->words),
+			 "the box is gone (see the lines of nsbox-helper in syslog)");
 }

@@ -16,6 +16,10 @@ int membership_hold(nsb_held *held, int fd);
 /* Whether the descriptor still is what it was: applications close numbers that they do not know, and use them again. */
 bool membership_holds(const nsb_held *held);
 
+/* What a join failed for is not why, if whoever made the box takes it back meanwhile, and has closed the socket first: then the
+ * words say so. Before LEAVE is said, to which the other side closes as well. */
+void membership_see_end(int socket, nsb_error *error);
+
 /* From now on children that are forked close the descriptors of all memberships that are enlisted: sshd's user child runs
  * on as the user, without exec. 0, -ENOMEM. Source: pthread_atfork(3). */
 int membership_watch_forks(void);

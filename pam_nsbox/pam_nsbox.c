@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -178,17 +177,6 @@ static nsb_slot *new_slot(pam_handle_t *pamh)
 	return slot;
 }
 
-/* Whoever takes a box back closes the socket first: what could not be done after that is not the reason. */
-static void see_end_of_box(int socket, nsb_error *error)
-{
-	char byte;
-	ssize_t n = recv(socket, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
-
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
-		snprintf(error->words, sizeof(error->words),
-			 "the box is gone (see the lines of nsbox-helper in syslog)");
-}
-
 static int join(pam_handle_t *pamh, int flags, const nsb_request *request, nsb_answer *answer, int *socket)
 {
 	nsb_slot *slot = new_slot(pamh); /* what may fail for want of memory comes before the join */
@@ -198,7 +186,6 @@ static int join(pam_handle_t *pamh, int flags, const nsb_request *request, nsb_a
 		return PAM_BUF_ERR;
 	if (join_box(answer, *socket, nsb_service_traits(request->service) & NSB_SERVICE_CALLER, &slot->membership,
 		     &error) < 0) {
-		see_end_of_box(*socket, &error);
 		tell_refusal(pamh, flags, request, &error);
 		return PAM_SYSTEM_ERR;
 	}

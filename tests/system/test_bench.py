@@ -235,7 +235,7 @@ def test_session_without_a_box(conf, baseline):
 def test_hold(baseline):
     """A box for each round, until the input ends."""
     with boxes.Arena([boxes.DEFAULT]) as arena:
-        holder = arena.hold("bench0", "alice", 3)
+        holder = arena.hold(*arena.arguments(boxes.DEFAULT)[1:3], 3)
         assert [list(one) for one in holder.rounds] == [["all"]] * 3 and len(ctl.boxes()) == 3
         holder.end()
         host.wait_until(lambda: ctl.boxes() == [], what="all have ended")

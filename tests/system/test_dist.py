@@ -256,7 +256,7 @@ def test_builds_and_installs_the_same(released, place):
     _, second = build(released[1], place / "a" / "longer" / "way")
     assert contents(first) == contents(second)
     programs = [name for name in contents(first) if "/libexec/nsbox/" in name or name.endswith((".so", "sbin/nsboxctl"))]
-    assert len(programs) == 10, programs
+    assert len(programs) == 11, programs
     assert ".debug_info" in host.run("readelf", "-SW", first / "usr/sbin/nsboxctl", check=True).out
     told = host.run(first / "usr/sbin/nsboxctl", "--version", check=True).out
     assert told == "nsboxctl 0.1.0\n"
