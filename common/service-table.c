@@ -44,9 +44,9 @@ static const struct {
 	{ "sshd", NSB_SERVICE_DAEMON, "a daemon of root's" },
 	{ "login", NSB_SERVICE_DAEMON, "started by a daemon of root's, getty(8)" },
 	{ "remote", NSB_SERVICE_DAEMON, "login -h, as login" },
-	{ "cron", NSB_SERVICE_DAEMON | NSB_SERVICE_NO_RECORD, "a job, not a login" },
-	{ "crond", NSB_SERVICE_DAEMON | NSB_SERVICE_NO_RECORD, "as cron" },
-	{ "atd", NSB_SERVICE_DAEMON | NSB_SERVICE_NO_RECORD, "as cron" },
+	{ "cron", NSB_SERVICE_NO_RECORD, "a job, not a login" },
+	{ "crond", NSB_SERVICE_NO_RECORD, "as cron" },
+	{ "atd", NSB_SERVICE_NO_RECORD, "as cron" },
 	{ "nsboxctl", NSB_SERVICE_NO_RECORD, "a box made by hand" },
 };
 

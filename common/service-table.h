@@ -7,7 +7,7 @@ enum nsb_service_traits {
 	NSB_SERVICE_NEVER = 1 << 0,	/* never boxed, whatever the configuration says */
 	NSB_SERVICE_NO_RECORD = 1 << 1, /* starts no login of its own: no utmp record */
 	NSB_SERVICE_CALLER = 1 << 2,	/* runs on behalf of a logged-in caller, with that caller's environment */
-	NSB_SERVICE_DAEMON = 1 << 3,	/* started by root alone, with limits that no user has set */
+	NSB_SERVICE_DAEMON = 1 << 3,	/* its account phase runs in what root alone has started, with limits that no user has set */
 };
 
 /* The traits of a service, 0 for one that is not in the table. */

@@ -21,8 +21,7 @@
 #include "helper/new-mount-api.h"
 #include "helper/steps.h"
 
-#define ATTIC		 "/proc/tty/ldisc" /* an empty directory, which nobody has a use for */
-#define MOUNTINFO_BUFFER 16384		   /* bytes: each read(2) begins with a search */
+#define ATTIC "/proc/tty/ldisc" /* an empty directory, which nobody has a use for */
 
 bool mounts_is_ours(const nsb_box *box, int fd)
 {
@@ -189,9 +188,13 @@ int mounts_open_target(nsb_box *box, const nsb_step *step, bool as_file)
 static int move_out(const nsb_box *box, int mount)
 {
 	NSB_CLOSE int attic = nsb_path_open(box->host_root, ATTIC, NSB_PATH_NO_SYMLINKS, NULL, NULL, NULL);
+	struct mount_attr attributes = { .propagation = MS_UNBINDABLE };
 
 	if (attic < 0)
 		return attic;
+	/* a clone of the host's /proc (bind = /proc) must not take it along, sockets in /run and all */
+	if (sys_mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) < 0)
+		return -errno;
 	return sys_move_mount(mount, "", attic, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
@@ -227,7 +230,6 @@ int mounts_detach_kernel(nsb_box *box, const nsb_step *step)
 	(void)step;
 	if (mountinfo == NULL)
 		return nsb_error_set(&box->error, errno, "cannot read /proc/self/mountinfo: %s", strerror(errno));
-	setvbuf(mountinfo, NULL, _IOFBF, MOUNTINFO_BUFFER);
 	while (r == 0 && getline(&line, &room, mountinfo) > 0) {
 		char root[PATH_MAX], point[PATH_MAX], type[64];
 		const char *behind = strstr(line, " - ");

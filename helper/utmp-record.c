@@ -19,7 +19,8 @@
 #define LINE	  "nsbox/" /* and the login's id */
 #define SIZE	  ((off_t)sizeof(utmp_file_record))
 #define CHUNK	  32 /* records read at a time */
-#define NEXT_LOOK 2  /* ms until a lock is tried again */
+#define LOOKED_AT (16384 * SIZE)
+#define NEXT_LOOK 2 /* ms until a lock is tried again */
 
 /* Records are found by ut_id, so it must belong to one login only. A character set of 64: 16 million ids. */
 static void make_id(char id[ID_SIZE + 1], uint64_t seed)
@@ -61,12 +62,13 @@ static off_t find(int fd, bool (*fits)(const utmp_file_record *record, const cha
 	off_t at = 0;
 	ssize_t n;
 
-	while ((n = pread(fd, records, sizeof(records), at)) >= SIZE)
+	/* whoever may write to it (group utmp) may have made it as long as he likes */
+	while ((n = pread(fd, records, sizeof(records), at)) >= SIZE && at < LOOKED_AT)
 		for (ssize_t i = 0; i < n / SIZE; i++, at += SIZE)
 			if (fits(&records[i], id))
 				return at;
 	*ret_end = at;
-	return n < 0 ? -errno : -ENOENT;
+	return n < 0 ? -errno : at >= LOOKED_AT ? -EFBIG : -ENOENT;
 }
 
 /* Whoever is written meanwhile has chosen another id: no lock is needed to look. */
@@ -127,7 +129,7 @@ static int put(int fd, off_t at, const utmp_file_record *record, bool added)
 /* In the place of what has the id; the record of a login that has none in the place of one that is over, or at the end. */
 static int write_utmp(const utmp_file_record *record, int64_t deadline)
 {
-	NSB_CLOSE int fd = open(NSB_UTMP_FILE, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	NSB_CLOSE int fd = open(NSB_UTMP_FILE, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	off_t at, end = 0;
 	int r = fd < 0 ? -errno : lock(fd, deadline);
 
@@ -146,7 +148,7 @@ static int write_utmp(const utmp_file_record *record, int64_t deadline)
 /* At the end, over what may be there of half a record. No file: none is wanted, utmp(5). */
 static int write_wtmp(const utmp_file_record *record, int64_t deadline)
 {
-	NSB_CLOSE int fd = open(NSB_WTMP_FILE, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	NSB_CLOSE int fd = open(NSB_WTMP_FILE, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 	int r = fd >= 0 ? lock(fd, deadline) : errno == ENOENT ? 0 : -errno;
 
@@ -166,7 +168,7 @@ static int write_record(const utmp_file_record *record, int patience)
 void utmp_record_choose(nsb_member *member)
 {
 	uint64_t seed = (uint64_t)member->process.pid * 2654435761u + (uint64_t)time(NULL);
-	NSB_CLOSE int fd = open(NSB_UTMP_FILE, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	NSB_CLOSE int fd = open(NSB_UTMP_FILE, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	member->ut_id[0] = '\0';
 	if (fd < 0)

@@ -4,6 +4,7 @@
 #include <security/pam_modules.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/account-look-up.h"
 #include "common/account.h"
@@ -70,7 +71,9 @@ void known_account_add(pam_handle_t *pamh, nsb_request *request)
 {
 	const kept *account = find(pamh, request->user);
 
-	if (account == NULL && (nsb_service_traits(request->service) & NSB_SERVICE_DAEMON)) {
+	/* login(1) is setuid on some systems: there the real user is the caller */
+	if (account == NULL && request->verb == NSB_VERB_CHECK && getuid() == 0 &&
+	    (nsb_service_traits(request->service) & NSB_SERVICE_DAEMON)) {
 		look_up(pamh, request->user);
 		account = find(pamh, request->user);
 	}

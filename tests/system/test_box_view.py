@@ -1079,6 +1079,14 @@ show([read("/mnt/below/file"), attempt(make, "/mnt/new"), attempt(make, "/mnt/be
     host.run("umount", str(below), check=True)
 
 
+@pytest.mark.parametrize("key", ["bind", "bind_ro"])
+def test_bind_of_proc_shows_no_other_tree(key, boxed, sshd, place, baseline):
+    """What has been taken out of the box's tree, the host's /run among it, is not found again below a clone of the host's /proc."""
+    boxed.profile(f"{key} = /proc:{place}\n")
+    out = sh(sshd, "alice", f"ls {place}/uptime; ls -A {place}/tty/ldisc; awk '$5 ~ /ldisc/ {{ print $5 }}' /proc/self/mountinfo")
+    assert out.split() == [f"{place}/uptime"], out
+
+
 def test_bind_optional(boxed, sshd, baseline, place):
     """bind_optional is bound where it exists and passed over where it does not."""
     boxed.profile(f"bind_optional = {place}/maybe:/mnt\n")

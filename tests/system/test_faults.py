@@ -88,6 +88,15 @@ def line_of_helper(line, since):
     return syslog.wait_for(rf"^authpriv.err nsbox-helper\[\d+\] .*box {ref} of alice was taken back: ", since)
 
 
+def refusal_of_su(result, since):
+    """The line that says which step has failed."""
+    line = refused(result, since, WHY, helper_lines=None)
+    if GONE in line:
+        line = line_of_helper(line, since)
+    assert re.search(BROKEN, line), line
+    return line
+
+
 def refusal_of(app, step):
     """What happens to a login of alice whose step fails: the line of syslog; None if there is no such step."""
     since = syslog.mark()
@@ -151,9 +160,7 @@ def test_each_step_leaves_the_host_as_it_was(profile, baseline):
         if result.rc == 0:
             boxed(result)
             break
-        line = refused(result, since, WHY, helper_lines=None)
-        if GONE in line:
-            assert re.search(BROKEN, line_of_helper(line, since))
+        refusal_of_su(result, since)
         try:
             picture.wait_equal(baseline, timeout=2)
         except AssertionError as error:

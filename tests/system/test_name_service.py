@@ -10,7 +10,7 @@ import time
 import pytest
 
 from attacks import DEADLINE
-from lib import ctl, host, pamapp, syslog
+from lib import host, pamapp, syslog
 from lib.refusal import BOXED, LIBEXEC, boxed, line_of, moved_away, reference, refused, replaced, su
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "pam"))
@@ -57,11 +57,11 @@ def ask(user):
     return result.rc, result.out.split("\0")[:-1], result.err
 
 
-def opened(user, code=pamapp.PAM_SYSTEM_ERR):
+def opened(user, code=pamapp.PAM_SYSTEM_ERR, service="probe"):
     """A PAM application's session of the user is refused: the line of syslog."""
     since = syslog.mark()
     with pamapp.App() as app:
-        answer = app.do("open", "probe", user)
+        answer = app.do("open", service, user)
         assert answer["code"] == code and answer["changed"] == {}, answer
         return line_of(reference("\n".join(answer["said"])), since, user)
 
@@ -124,8 +124,8 @@ def test_account_program_is_missing(conf, baseline):
 
 
 def test_services_that_root_starts(service, conf, baseline):
-    """There the module asks, in the application: no program is needed, and it is one question for account and session. What another
-    service says of itself does not count: a caller may have set its limits."""
+    """There the module asks, in the application, in the account phase: no program is needed, and it is one question for account and
+    session. Not in another service, where a caller may have set the limits, nor in a session, where pam_limits may have."""
     os.makedirs("/home/dave")
     os.chown("/home/dave", 5001, 5001)
     conf.nsbox("[profile directory]\nusers = @directory\nnetwork = loopback\n")  # of a group that only the daemon knows
@@ -133,12 +133,12 @@ def test_services_that_root_starts(service, conf, baseline):
     try:
         with moved_away(ACCOUNT), pamapp.App() as app:
             assert app.do("account", "sshd", "dave")["code"] == pamapp.PAM_SUCCESS
-            assert app.do("hold", "sshd", "dave")["code"] == pamapp.PAM_SUCCESS
-            assert [box["user"] for box in ctl.boxes()] == ["dave"]
-            app.do("release")
-        assert service.asked_by_account == []
+        assert service.asked_by_account == [] and ("gid 5100", host.namespaces()["pid"]) in service.asked
         with moved_away(ACCOUNT):
             assert "does not start" in opened("dave")
+            assert "does not start" in opened("dave", service="sshd")
+        with moved_away(ACCOUNT), pamapp.App(wrapper=["setpriv", "--ruid", "alice"]) as app:  # a setuid program
+            assert app.do("account", "sshd", "dave")["code"] == pamapp.PAM_PERM_DENIED
     finally:
         os.rmdir("/home/dave")
 

@@ -6,7 +6,7 @@ import pytest
 
 from lib import baseline as picture
 from lib import host, share, syslog
-from lib.refusal import boxed, refused, su
+from lib.refusal import boxed, su
 from system import test_faults as faults
 from test_network_modes import LAB, lab, state_of  # noqa: F401  pylint: disable=unused-import
 
@@ -31,7 +31,7 @@ def test_every_step(name, conf, baseline, lab):  # noqa: F811
             if result.rc == 0:
                 boxed(result)
                 break
-            told.append(refused(result, since, "(Input/output|I/O) error"))
+            told.append(faults.refusal_of_su(result, since))
             picture.wait_equal(before, timeout=3)
             number += host.count(1, 2) if number > 20 else 1
         assert state_of(LAB) == there

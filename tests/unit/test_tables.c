@@ -64,7 +64,7 @@ static void services(void **state)
 		{ "su-l", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
 		{ "sudo", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
 		{ "sudo-i", NSB_SERVICE_CALLER | NSB_SERVICE_NO_RECORD },
-		{ "cron", NSB_SERVICE_DAEMON | NSB_SERVICE_NO_RECORD },
+		{ "cron", NSB_SERVICE_NO_RECORD },
 		{ "sud", 0 },
 		{ "sudo2", 0 },
 		{ "Sudo", 0 },
