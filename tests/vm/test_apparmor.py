@@ -351,7 +351,7 @@ def test_death_signal(vm, conf, stopped):
         assert lines(session, 1) == ["on"]
         (entry,) = boxes(vm)
         who = pids(vm, entry)
-        number = vm.run(f"tr '\\0' '\\n' </proc/{who['monitor']}/cmdline | sed -n 7p", check=True).out.strip()
+        number = vm.run(f"tr '\\0' '\\n' </proc/{who['monitor']}/cmdline | sed -n 8p", check=True).out.strip()
         script = f"""exec 9>/proc/{who['monitor']}/fd/{number}; readlink /proc/$$/fd/9
             {f"kill -STOP {who['init']}" if stopped else ":"}
             kill -9 {who['monitor']}
