@@ -71,7 +71,7 @@ def growth(found):
 
 def machine(figures):
     of = figures["machine"]
-    return (f"{of['processors']} processors, {of['memory_kB'] // 1024} MB of memory, Linux {of['kernel']}; {figures['rounds']} rounds; load before: "
+    return (f"{of['processors']} processors, {of['memory_kB'] // 1024} MB of memory, Linux {'.'.join(of['kernel'].split('.')[:2])}; {figures['rounds']} rounds; load before: "
             f"{of['load']:.2f}. The floor took {figures['boxes']['sparse'][turns.FLOOR]['median']:.1f} ms sparse and "
             f"{figures['boxes']['loop'][turns.FLOOR]['median']:.1f} ms in a loop.\n")
 

@@ -21,6 +21,7 @@ import boxes  # noqa: E402  pylint: disable=wrong-import-position
 import chart  # noqa: E402  pylint: disable=wrong-import-position
 import logins  # noqa: E402  pylint: disable=wrong-import-position
 import peers  # noqa: E402  pylint: disable=wrong-import-position
+import report  # noqa: E402  pylint: disable=wrong-import-position
 import stages  # noqa: E402  pylint: disable=wrong-import-position
 import turns  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -62,6 +63,15 @@ def test_boxes(bench):
         assert list(of["floor"]["steps"]) == STEPS and list(of["box: default"]["steps"]) == ["account", "open", "close"]
         assert list(of["box: default, no account hook"]["steps"]) == ["open", "close"]
         assert list(of[boxes.ADOPTED]["steps"]) == ["ask", "save", "enter group", "join", "keyring", "bounding set", "filter"]
+
+
+def test_report():
+    """The tables of BENCHMARKS.md: a row for each contestant, ratios to the first."""
+    tables = {way: {"floor": {"median": 2, "p95": 3, "ratio": 1}, "box": {"median": 5, "p95": 8, "ratio": 2.5}} for way in ("sparse", "loop")}
+    rows = report.compared("Boxes", tables).splitlines()
+    assert rows[2:] == ["| x floor | sparse | sparse, 95 % | loop | loop, 95 % |", "| --- | ---: | ---: | ---: | ---: |",
+                        "| floor | 1.00 | 1.50 | 1.00 | 1.50 |", "| box | 2.50 | 4.00 | 2.50 | 4.00 |"]
+    assert "| box | 25 | 50 | 25 |" in report.stages({"box": {"open": 4, "stages": {"host": 1, "build": 2}}})
 
 
 def test_only(bench):
