@@ -19,19 +19,7 @@ enum { USER, UID, GID, HOME, SHELL, GECOS, GROUPS };
 
 static char *group_text(const nsb_group *group)
 {
-	char *text;
-
-	if (asprintf(&text, "%u%s%s", group->gid, group->name != NULL ? " " : "",
-		     group->name != NULL ? group->name : "") < 0)
-		return NULL;
-	return text;
-}
-
-static char *number_text(unsigned number)
-{
-	char *text;
-
-	return asprintf(&text, "%u", number) < 0 ? NULL : text;
+	return group->name != NULL ? nsb_format("%u %s", group->gid, group->name) : nsb_format("%u", group->gid);
 }
 
 char **account_list(const nsb_session *session, size_t *ret_n)
@@ -44,8 +32,8 @@ char **account_list(const nsb_session *session, size_t *ret_n)
 	if (list == NULL)
 		return NULL;
 	list[USER] = strdup(session->user);
-	list[UID] = number_text(session->uid);
-	list[GID] = number_text(session->gid);
+	list[UID] = nsb_format("%u", session->uid);
+	list[GID] = nsb_format("%u", session->gid);
 	list[HOME] = strdup(session->home);
 	list[SHELL] = strdup(session->shell);
 	list[GECOS] = nsb_format("%c%s", GECOS_MARK, session->gecos);

@@ -82,8 +82,25 @@ uint64_t nsb_bounding_get(void)
 {
 	uint64_t set = 0;
 
-	for (unsigned long number = 0; number < BITS; number++)
-		if (prctl(PR_CAPBSET_READ, number, 0L, 0L, 0L) == 1)
+	for (unsigned long number = 0; number < BITS; number++) {
+		int there = prctl(PR_CAPBSET_READ, number, 0L, 0L, 0L);
+
+		if (there < 0)
+			break;
+		if (there == 1)
 			set |= NSB_CAPABILITY(number);
+	}
 	return set;
+}
+
+int nsb_capabilities_reduce(uint64_t keep)
+{
+	const nsb_capability_sets sets = { keep, keep, 0 };
+	unsigned which;
+	/* the bounding set first: it takes CAP_SETPCAP */
+	int r = nsb_bounding_keep(keep, &which);
+
+	if (r == 0)
+		r = nsb_ambient_clear();
+	return r == 0 ? nsb_capabilities_set(&sets) : r;
 }

@@ -38,4 +38,8 @@ int nsb_bounding_keep(uint64_t keep, unsigned *ret_which);
 /* The bounding set. */
 uint64_t nsb_bounding_get(void);
 
+/* Gives up all but `keep`: that is effective, permitted and in the bounding set afterwards, nothing is inheritable or ambient. 0 or
+ * negative errno as the calls above; what the kernel gave is the caller's to look at. */
+int nsb_capabilities_reduce(uint64_t keep);
+
 #endif

@@ -214,7 +214,7 @@ static int open_above_missing(int root, const char *path, int *ret_missing, char
 	const char *name = strrchr(path, '/') + 1;
 	char above[PATH_MAX];
 
-	if (name[0] == '\0' || strlen(path) >= sizeof(above))
+	if (name[0] == '\0')
 		return -EINVAL;
 	snprintf(above, sizeof(above), "%.*s", (int)(name - path), path);
 	*ret_missing = open_without_links(root, above, 0);
@@ -224,30 +224,16 @@ static int open_above_missing(int root, const char *path, int *ret_missing, char
 	return 0;
 }
 
-int nsb_path_open(int root, const char *path, unsigned flags, int *ret_missing, char *rest, nsb_error *error)
-{
-	return nsb_path_open_other(root, 0, path, flags, ret_missing, rest, error);
-}
-
-int nsb_path_open_other(int root, uid_t other, const char *path, unsigned flags, int *ret_missing, char *rest,
-			nsb_error *error)
+/* Component by component: what knows links, owners, and words for what is wrong. */
+static int open_by_walking(int root, uid_t other, const char *path, unsigned flags, int *ret_missing, char *rest,
+			   nsb_error *error)
 {
 	char missing[NAME_MAX + 1] = "";
 	walk w = { .root = root, .at = root, .flags = flags, .other = other };
 	struct stat st;
 	int r;
 
-	if (path[0] != '/' || strlen(path) >= sizeof(w.todo))
-		return nsb_error_set(error, EINVAL, "%s is not an absolute path of a sane length", path);
-	/* the owner of each component is seen by walking only */
-	r = flags & NSB_PATH_TRUSTED ? -EPERM : open_without_links(root, path, flags);
-	if (r >= 0)
-		return r;
-	if (r == -ENOENT && ret_missing == NULL)
-		return nsb_error_set(error, r, "cannot open %s", path);
-	if (r == -ENOENT && open_above_missing(root, path, ret_missing, rest) == 0)
-		return -ENOENT;
-	strcpy(w.todo, path + 1); /* NOLINT: measured above */
+	strcpy(w.todo, path + 1); /* NOLINT: measured by the caller */
 	r = walk_restart(&w);
 	if (r == 0 && (flags & NSB_PATH_TRUSTED) && !w.trusted)
 		r = nsb_error_set(error, EPERM, "the root of %s can be changed by others than root", path);
@@ -267,6 +253,29 @@ int nsb_path_open_other(int root, uid_t other, const char *path, unsigned flags,
 	if (w.at == root)
 		w.at = fcntl(root, F_DUPFD_CLOEXEC, 0);
 	return w.at < 0 ? -errno : w.at;
+}
+
+int nsb_path_open(int root, const char *path, unsigned flags, int *ret_missing, char *rest, nsb_error *error)
+{
+	return nsb_path_open_other(root, 0, path, flags, ret_missing, rest, error);
+}
+
+int nsb_path_open_other(int root, uid_t other, const char *path, unsigned flags, int *ret_missing, char *rest,
+			nsb_error *error)
+{
+	int r;
+
+	if (path[0] != '/' || strlen(path) >= PATH_MAX)
+		return nsb_error_set(error, EINVAL, "%s is not an absolute path of a sane length", path);
+	/* the owner of each component is seen by walking only */
+	r = flags & NSB_PATH_TRUSTED ? -EPERM : open_without_links(root, path, flags);
+	if (r >= 0)
+		return r;
+	if (r == -ENOENT && ret_missing == NULL)
+		return nsb_error_set(error, r, "cannot open %s", path);
+	if (r == -ENOENT && open_above_missing(root, path, ret_missing, rest) == 0)
+		return -ENOENT;
+	return open_by_walking(root, other, path, flags, ret_missing, rest, error);
 }
 
 int nsb_path_normalize(const char *path, char *buffer, size_t size)

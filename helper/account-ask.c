@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/fd-util.h"
 #include "common/account.h"
+#include "common/fd-util.h"
 
 #define PROGRAM	   NSB_LIBEXECDIR "/nsbox-account"
 #define ANSWER_MAX (64UL * 1024 * 1024) /* bytes: 65536 groups with long names */

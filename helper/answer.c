@@ -10,9 +10,9 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "common/account.h"
 #include "common/fd-util.h"
 #include "common/protocol.h"
-#include "common/account.h"
 #include "helper/build.h"
 #include "helper/filter.h"
 #include "helper/namespaces.h"

@@ -28,8 +28,6 @@ static const struct {
 	{ CAP_NET_ADMIN, "net_admin", "lo; links and rules of a network of its own" },
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static int get(nsb_capability_sets *ret, nsb_error *error)
 {
 	return nsb_capabilities_get(ret) < 0 ? nsb_error_set(error, EIO, "cannot read the capabilities of this process")
@@ -44,7 +42,7 @@ int capabilities_check(nsb_error *error)
 
 	if (get(&have, error) < 0)
 		return -EIO;
-	for (size_t i = 0; i < COUNT(needed); i++)
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		if (!(have.effective & NSB_CAPABILITY(needed[i].capability)) && used < sizeof(missing))
 			used += (size_t)snprintf(missing + used, sizeof(missing) - used, " cap_%s", needed[i].name);
 	if (used > 0)
@@ -60,14 +58,8 @@ int capabilities_keep_kill(nsb_error *error)
 {
 	const uint64_t kill = NSB_CAPABILITY(CAP_KILL), more = kill | NSB_CAPABILITY(CAP_SYS_ADMIN);
 	const nsb_capability_sets wanted = { kill, kill, 0 };
-	unsigned which;
-	/* the bounding set first: it takes CAP_SETPCAP */
-	int r = nsb_bounding_keep(kill, &which);
+	int r = nsb_capabilities_reduce(kill);
 
-	if (r == 0)
-		r = nsb_ambient_clear();
-	if (r == 0)
-		r = nsb_capabilities_set(&wanted);
 	if (r < 0)
 		return nsb_error_set(error, EPERM, "cannot give up capabilities: %s", strerror(-r));
 	if (!nsb_capabilities_are(&wanted) || nsb_bounding_get() != kill)

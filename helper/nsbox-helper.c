@@ -29,8 +29,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +36,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +48,7 @@
 #include "helper/build.h"
 #include "helper/check.h"
 #include "helper/events.h"
+#include "helper/guard.h"
 #include "helper/init-fds.h"
 #include "helper/inside.h"
 #include "helper/lock-down.h"
@@ -141,43 +139,6 @@ static int decide(nsb_box *box)
 	return check_box(box);
 }
 
-#define GUARD_STACK (64 * 1024) /* bytes, until it is another program */
-
-typedef struct guard {
-	nsb_box *box;
-	int err;
-} guard;
-
-/* On our memory and instead of us, as a child of vfork(2). */
-static int guard_main(void *argument)
-{
-	guard *g = argument;
-	char *const arguments[] = { (char *)"nsbox-monitor", (char *)"guard", g->box->session.id, NULL };
-
-	/* the pipe takes the place of the socket */
-	if (dup2(g->box->life[0], NSB_INIT_FD_LIFE) >= 0 &&
-	    syscall(SYS_close_range, NSB_INIT_FD_LIFE + 1, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) == 0)
-		syscall(SYS_execveat, g->box->monitor_program, "", arguments, no_environment, AT_EMPTY_PATH);
-	g->err = errno;
-	_exit(127);
-}
-
-/* The guard: a child of our parent, so that nobody needs to reap it but the host's init. (Ours has ended: launch.c.) */
-static int start_guard(nsb_box *box)
-{
-	static char stack[GUARD_STACK] __attribute__((aligned(16)));
-	guard g = { .box = box };
-
-	if (pipe2(box->life, O_CLOEXEC) < 0)
-		return nsb_error_set(&box->error, errno, "cannot make the life pipe: %s", strerror(errno));
-	if (clone(guard_main, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PARENT | SIGCHLD, &g) < 0)
-		return nsb_error_set(&box->error, errno, "cannot start the guard: %s", strerror(errno));
-	if (g.err != 0)
-		return nsb_error_set(&box->error, g.err,
-				     "cannot start the guard (" NSB_LIBEXECDIR "/nsbox-monitor): %s", strerror(g.err));
-	return 0;
-}
-
 /* Before the first effect: out of the application's cgroup; which box it is to be; and, for a new one, somebody who
  * cleans whatever happens to us. */
 static int prepare(nsb_box *box)
@@ -192,7 +153,7 @@ static int prepare(nsb_box *box)
 	teardown_sweep(box->boxes, SWEEP_LIMIT, 0);
 	if (box->plan.share)
 		r = share_find(box);
-	return r < 0 || box->joining ? r : start_guard(box);
+	return r < 0 || box->joining ? r : guard_start(box);
 }
 
 /* Waits for what the builder, or nsbox-init after it, says. */
@@ -354,7 +315,7 @@ static int watch_unboxed(nsb_box *box)
 {
 	if (box->monitor_program < 0)
 		box->monitor_program = open(NSB_LIBEXECDIR "/nsbox-monitor", O_PATH | O_CLOEXEC);
-	if (box->life[1] < 0 && start_guard(box) < 0)
+	if (box->life[1] < 0 && guard_start(box) < 0)
 		return 1;
 	box->error = (nsb_error){ 0 };
 	box->init = -1;

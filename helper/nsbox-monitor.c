@@ -7,8 +7,8 @@
  *   nsbox-monitor guard ID
  *   nsbox-monitor hold
  *
- * The monitor hears JOINED and says COMMITTED, then waits until the application leaves (LEAVE) or is gone (its pidfd), or the session's
- * time is over. The end of the socket means nothing: an application may close its descriptors and live on. Then the
+ * The monitor hears JOINED and says COMMITTED, then waits until the application leaves (LEAVE) or is gone (its pidfd), or
+ * the session's time is over. The end of the socket means nothing: an application may close its descriptors and live on. Then the
  * monitor becomes `nsbox-helper end`, which ends the box and cleans.
  *
  * Where sessions share the box, helpers of later logins connect to LISTENER (protocol.h). Each of their applications is a

@@ -68,13 +68,8 @@ static int drop(nsb_error *error)
 {
 	const uint64_t more = KEPT | NSB_CAPABILITY(CAP_SYS_CHROOT);
 	const nsb_capability_sets wanted = { KEPT, KEPT, 0 };
-	unsigned which;
-	int r = nsb_bounding_keep(KEPT, &which);
+	int r = nsb_capabilities_reduce(KEPT);
 
-	if (r == 0)
-		r = nsb_ambient_clear();
-	if (r == 0)
-		r = nsb_capabilities_set(&wanted);
 	if (r < 0)
 		return nsb_error_set(error, r, "cannot give up capabilities: %s", strerror(-r));
 	if (!nsb_capabilities_are(&wanted) || nsb_capabilities_set(&(nsb_capability_sets){ more, more, 0 }) == 0)

@@ -11,9 +11,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "common/account.h"
 #include "common/fd-util.h"
 #include "helper/account-ask.h"
-#include "common/account.h"
 
 static bool printable(const char *text)
 {

@@ -15,7 +15,8 @@ ADOPTED = "floor, ready and adopted"  # what an application could not be spared 
 SERVER = "bench-server"  # the service and profile of the box that others join
 
 # name; lines of the profile, where {place} is an attribute of Places; whether the account hook runs before, in the same process, as in
-# sshd and login; the service, where it is to be one that the module knows as a daemon's, or a name of its own; whose session is open meanwhile: USER's is in the same box, OTHER's in the server's
+# sshd and login; whose session is open meanwhile: USER's is in the same box, OTHER's in the server's; the service, where it is to be
+# one that the module knows as a daemon's, not a name of its own
 Box = collections.namedtuple("Box", "name lines account held service", defaults=(True, None, None))
 
 LOOPBACK = "network = loopback\n"
