@@ -467,18 +467,20 @@ def test_rate(clean, request, mbit):
 # Begins some to each address one after the other and keeps them: how many of them are answered, and how many of all once more.
 BEGIN = r"""
 import socket, sys
-protocol, kept = sys.argv[1], []
+protocol, port, kept = sys.argv[1], int(sys.argv[2]), []
 def asked(s):
     try:
         s.send(b"echo")
         return s.recv(100) != b""
     except OSError:
         return False
-for address, number in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
+for address, number in zip(sys.argv[3::2], map(int, sys.argv[4::2])):
     before = len(kept)
     for i in range(number):
         s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
         s.settimeout(1)
+        s.bind(("", port))
+        port += 1
         try:
             s.connect((address, 7001))
         except OSError:
@@ -490,8 +492,14 @@ print(sum(map(asked, kept)))
 """
 
 
+BEGIN_PORTS = itertools.count(10000, 100)
+
+
 def begun(name, protocol, *wanted):
-    *each, again = map(int, netapp.inside(name, "python3", "-c", BEGIN, protocol, *map(str, wanted)).stdout.split())
+    """Each socket has a port that none had before: by chance it would now and then be one whose datagrams are an old connection's, which
+    goes on."""
+    arguments = map(str, (protocol, next(BEGIN_PORTS), *wanted))
+    *each, again = map(int, netapp.inside(name, "python3", "-c", BEGIN, *arguments).stdout.split())
     assert again == sum(each)
     return each
 
