@@ -67,11 +67,27 @@ static int look_up_groups(nsb_session *s)
 	return 0;
 }
 
+/* *ret_found is NULL where there is no such user; what it points to lives in *ret_buffer, which the caller frees. */
+static int find_user(const char *name, struct passwd *entry, char **ret_buffer, struct passwd **ret_found)
+{
+	for (size_t size = 4096;; size *= 4) {
+		char *more = realloc(*ret_buffer, size);
+		int r;
+
+		if (more == NULL)
+			return ENOMEM;
+		*ret_buffer = more;
+		r = getpwnam_r(name, entry, more, size, ret_found);
+		if (r != ERANGE || size >= LINE_MAX_SIZE)
+			return r;
+	}
+}
+
 int account_look_up(nsb_session *session, nsb_error *error)
 {
+	NSB_FREE char *buffer = NULL;
 	struct passwd entry, *found = NULL;
-	char buffer[65536];
-	int r = getpwnam_r(session->user, &entry, buffer, sizeof(buffer), &found);
+	int r = find_user(session->user, &entry, &buffer, &found);
 
 	if (found == NULL && (r == 0 || r == ENOENT || r == ESRCH || r == EBADF || r == EPERM))
 		return nsb_error_set(error, ENOENT, "the name service does not know the user %s", session->user);

@@ -143,11 +143,7 @@ static int load_file(loader *l, const char *path)
 	l->n_found++;
 	if (r < 0)
 		return r;
-	/* as much as is allowed, not st_size, which may be old by now; untouched pages cost nothing */
-	text = malloc(NSB_CONFIG_FILE_MAX + 1);
-	if (text == NULL)
-		return nsb_error_set(l->error, ENOMEM, "no memory to read %s", path);
-	size = nsb_read_text(fd, text, NSB_CONFIG_FILE_MAX + 1);
+	size = nsb_read_all(fd, NSB_CONFIG_FILE_MAX + 1, &text);
 	if (size == -EFBIG) {
 		nsb_problems_add(l->problems, (nsb_origin){ path, 0 }, "it is larger than %d bytes",
 				 NSB_CONFIG_FILE_MAX);

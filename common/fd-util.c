@@ -57,6 +57,39 @@ ssize_t nsb_read_text(int fd, char *buffer, size_t size)
 	return (ssize_t)used;
 }
 
+#define FIRST_READ 4096 /* bytes: what most files fit into */
+
+ssize_t nsb_read_all(int fd, size_t max, char **ret)
+{
+	NSB_FREE char *text = NULL;
+	size_t used = 0, room = 0;
+	ssize_t n;
+
+	do {
+		if (used == room) {
+			char *more;
+
+			if (room == max)
+				return -EFBIG;
+			room = room == 0 ? FIRST_READ : 2 * room;
+			if (room > max)
+				room = max;
+			more = realloc(text, room);
+			if (more == NULL)
+				return -ENOMEM;
+			text = more;
+		}
+		n = read(fd, text + used, room - used);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			used += (size_t)n;
+	} while (n != 0);
+	text[used] = '\0'; /* read() was asked for one byte at least, and there was none */
+	*ret = nsb_steal_pointer(&text);
+	return (ssize_t)used;
+}
+
 ssize_t nsb_read_text_at(int dirfd, const char *path, char *buffer, size_t size)
 {
 	NSB_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);

@@ -21,15 +21,20 @@ static char *copy_or_null(const char *text)
 	return text != NULL ? strdup(text) : NULL;
 }
 
+#define STEPS_MORE 64 /* room for so many at a time */
+
 int plan_add(planner *p, nsb_step step)
 {
 	nsb_plan *plan = p->plan;
-	nsb_step *more = realloc(plan->steps, (plan->n_steps + 1) * sizeof(*more));
 	nsb_step *at;
 
-	if (more == NULL)
-		return -ENOMEM;
-	plan->steps = more;
+	if (plan->n_steps % STEPS_MORE == 0) {
+		nsb_step *more = realloc(plan->steps, (plan->n_steps + STEPS_MORE) * sizeof(*more));
+
+		if (more == NULL)
+			return -ENOMEM;
+		plan->steps = more;
+	}
 	at = &plan->steps[plan->n_steps++];
 	*at = step;
 	at->stage = p->stage;

@@ -10,143 +10,27 @@
 #include "common/fd-util.h"
 #include "common/registry.h"
 #include "common/settings.h"
+#include "helper/cgroup-mounts.h"
 #include "helper/cgroup.h"
 
-/* The fields of a mountinfo line that matter here, proc_pid_mountinfo(5). */
-typedef struct mount_line {
-	char root[PATH_MAX], point[PATH_MAX], type[32], options[512];
-} mount_line;
-
-/* mountinfo writes blank, tab, newline and backslash as \ooo. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (; *text != '\0'; text++) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] != '\0' && text[3] != '\0') {
-			*to++ = (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + (text[3] - '0'));
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
-static bool parse_mount_line(const char *line, mount_line *ret)
-{
-	const char *behind = strstr(line, " - ");
-
-	if (behind == NULL || sscanf(line, "%*d %*d %*s %4095s %4095s", ret->root, ret->point) != 2 ||
-	    sscanf(behind, " - %31s %*s %511s", ret->type, ret->options) != 2)
-		return false;
-	unescape(ret->root);
-	unescape(ret->point);
-	return true;
-}
-
-/* Whether `word` is one of the words divided by commas. */
-static bool has_word(const char *words, const char *word)
-{
-	size_t length = strlen(word);
-
-	while (words != NULL) {
-		if (strncmp(words, word, length) == 0 && (words[length] == ',' || words[length] == '\0'))
-			return true;
-		words = strchr(words, ',');
-		words = words != NULL ? words + 1 : NULL;
-	}
-	return false;
-}
-
-/* The path of this process in one tree: lines "8:pids:/a/b" (version 1) and "0::/a/b" (version 2, controller NULL). */
-static bool find_own_path(const char *self_cgroup, const char *controller, char *ret, size_t size)
-{
-	NSB_FREE char *copy = strdup(self_cgroup);
-	char *save = NULL;
-
-	for (char *line = copy != NULL ? strtok_r(copy, "\n", &save) : NULL; line != NULL;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char *controllers = strchr(line, ':');
-		char *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
-
-		if (path == NULL)
-			continue;
-		*path++ = '\0';
-		*controllers++ = '\0';
-		if (controller != NULL ? has_word(controllers, controller)
-				       : strcmp(line, "0") == 0 && controllers[0] == '\0') {
-			snprintf(ret, size, "%s", path);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Where the group `path` lies, seen from a mount that shows the tree from `root` on. */
-static int own_directory(const mount_line *m, const char *path, char *ret, size_t size)
-{
-	size_t length = strcmp(m->root, "/") == 0 ? 0 : strlen(m->root);
-
-	if (strncmp(path, m->root, length) != 0 || strstr(path, "/..") != NULL)
-		return -EBADMSG;
-	path += length;
-	if (strcmp(path, "/") == 0)
-		path = "";
-	if (*path != '\0' && *path != '/')
-		return -EBADMSG;
-	return (size_t)snprintf(ret, size, "%s%s", m->point, path) < size ? 0 : -ENAMETOOLONG;
-}
-
-/* The first mount of a tree: of version 1 with that controller, or of version 2 (NULL). */
-static bool find_mount(const char *mountinfo, const char *controller, mount_line *ret)
-{
-	NSB_FREE char *copy = strdup(mountinfo);
-	char *save = NULL;
-
-	for (char *at = copy != NULL ? strtok_r(copy, "\n", &save) : NULL; at != NULL;
-	     at = strtok_r(NULL, "\n", &save)) {
-		if (!parse_mount_line(at, ret))
-			continue;
-		if (controller != NULL ? strcmp(ret->type, "cgroup") == 0 && has_word(ret->options, controller)
-				       : strcmp(ret->type, "cgroup2") == 0)
-			return true;
-	}
-	return false;
-}
-
-typedef struct texts {
-	const char *mountinfo, *self_cgroup;
-} texts;
-
 /* Adds a tree, or finds it among those there are. Its index, -ENOENT where it is not mounted, -EBADMSG. */
-static int add_tree(nsb_cgroup_layout *layout, const texts *from, const char *controller, nsb_error *error)
+static int add_tree(nsb_cgroup_layout *layout, const cgroup_texts *from, const char *controller, nsb_error *error)
 {
-	NSB_FREE mount_line *line = malloc(sizeof(*line));
-	nsb_cgroup_tree *tree = &layout->trees[layout->n_trees];
-	char path[PATH_MAX];
+	const cgroup_mount *line = cgroup_find_mount(from, controller);
+	int r;
 
 	if (line == NULL)
-		return -ENOMEM;
-	if (!find_mount(from->mountinfo, controller, line))
 		return -ENOENT;
 	for (size_t i = 0; i < layout->n_trees; i++)
 		if (strcmp(layout->trees[i].mount, line->point) == 0)
 			return (int)i;
 	if (layout->n_trees == NSB_CGROUP_TREES_MAX)
 		return -E2BIG;
-	if (!find_own_path(from->self_cgroup, controller, path, sizeof(path)) ||
-	    own_directory(line, path, tree->own, sizeof(tree->own)) < 0)
-		return nsb_error_set(error, EBADMSG,
-				     "the cgroup of the application is not below %s, where the tree is mounted",
-				     line->point);
-	snprintf(tree->mount, sizeof(tree->mount), "%s", line->point);
-	tree->version = controller != NULL ? 1 : 2;
-	tree->controllers = tree->wanted = 0;
-	return (int)layout->n_trees++;
+	r = cgroup_fill_tree(from, line, controller, &layout->trees[layout->n_trees], error);
+	return r < 0 ? r : (int)layout->n_trees++;
 }
 
-static int add_home(nsb_cgroup_layout *layout, const texts *from, nsb_error *error)
+static int add_home(nsb_cgroup_layout *layout, const cgroup_texts *from, nsb_error *error)
 {
 	int r = add_tree(layout, from, "pids", error);
 
@@ -158,57 +42,57 @@ static int add_home(nsb_cgroup_layout *layout, const texts *from, nsb_error *err
 }
 
 /* The tree of one controller: its index or -1. */
-static int add_controller(nsb_cgroup_layout *layout, const texts *from, const char *unified_controllers,
+static int add_controller(nsb_cgroup_layout *layout, const cgroup_texts *from, const char *unified_controllers,
 			  nsb_controller controller, nsb_error *error)
 {
 	const char *v2 = nsb_controller_name(controller, 2);
 	int r = add_tree(layout, from, nsb_controller_name(controller, 1), error);
 
-	if (r == -ENOENT && v2 != NULL && has_word(unified_controllers, v2))
+	if (r == -ENOENT && v2 != NULL && cgroup_has_word(unified_controllers, v2))
 		r = add_tree(layout, from, NULL, error);
 	return r;
 }
 
 /* A version 2 tree that is none of the box's: the session stays there where it is. */
-static void note_unified(nsb_cgroup_layout *layout, const texts *from)
+static void note_unified(nsb_cgroup_layout *layout, const cgroup_texts *from)
 {
-	NSB_FREE mount_line *line = malloc(sizeof(*line));
+	const cgroup_mount *line = cgroup_find_mount(from, NULL);
 	char path[PATH_MAX];
 
 	layout->unified[0] = layout->unified_own[0] = '\0';
-	if (line == NULL || !find_mount(from->mountinfo, NULL, line))
+	if (line == NULL)
 		return;
 	for (size_t i = 0; i < layout->n_trees; i++)
 		if (layout->trees[i].version == 2)
 			return;
 	snprintf(layout->unified, sizeof(layout->unified), "%s", line->point);
-	if (!find_own_path(from->self_cgroup, NULL, path, sizeof(path)) ||
-	    own_directory(line, path, layout->unified_own, sizeof(layout->unified_own)) < 0)
+	if (!cgroup_find_own_path(from->self_cgroup, NULL, path, sizeof(path)) ||
+	    cgroup_own_directory(line, path, layout->unified_own, sizeof(layout->unified_own)) < 0)
 		layout->unified_own[0] = '\0';
 }
 
 /* A freezer tree of version 1 in which this process is somewhere below the root. */
-static void note_freezer(nsb_cgroup_layout *layout, const texts *from)
+static void note_freezer(nsb_cgroup_layout *layout, const cgroup_texts *from)
 {
-	NSB_FREE mount_line *line = malloc(sizeof(*line));
+	const cgroup_mount *line = cgroup_find_mount(from, "freezer");
 	char path[PATH_MAX], own[PATH_MAX];
 
 	layout->freezer[0] = '\0';
-	if (line != NULL && find_mount(from->mountinfo, "freezer", line) &&
-	    find_own_path(from->self_cgroup, "freezer", path, sizeof(path)) &&
-	    own_directory(line, path, own, sizeof(own)) == 0 && strcmp(own, line->point) != 0)
+	if (line != NULL && cgroup_find_own_path(from->self_cgroup, "freezer", path, sizeof(path)) &&
+	    cgroup_own_directory(line, path, own, sizeof(own)) == 0 && strcmp(own, line->point) != 0)
 		snprintf(layout->freezer, sizeof(layout->freezer), "%s", line->point);
 }
 
 int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, const char *unified_controllers, unsigned wanted,
 		      unsigned accounting, nsb_cgroup_layout *ret, nsb_error *error)
 {
-	const texts from = { .mountinfo = mountinfo, .self_cgroup = self_cgroup };
+	CGROUP_TEXTS from = { .self_cgroup = self_cgroup };
 	nsb_error ignored = { 0 };
-	int r;
+	int r = cgroup_parse_mounts(mountinfo, &from);
 
 	ret->n_trees = 0;
-	r = add_home(ret, &from, error);
+	if (r == 0)
+		r = add_home(ret, &from, error);
 	if (r < 0)
 		return r;
 	for (int i = 0; i < NSB_CONTROLLERS; i++) {
@@ -253,47 +137,20 @@ unsigned nsb_cgroup_controllers(const char *group)
 	for (int i = 0; i < NSB_CONTROLLERS; i++) {
 		const char *name = nsb_controller_name((nsb_controller)i, 2);
 
-		if (name != NULL && has_word(text, name))
+		if (name != NULL && cgroup_has_word(text, name))
 			found |= 1u << i;
 	}
 	return found;
 }
 
-/* The lines of a file that hold `word`, as one text in *ret (the caller frees). The whole may be of any size: a user
- * with fusermount(1) makes a thousand mounts with names of 4 kB. */
-static int read_lines(const char *path, const char *word, char **ret, nsb_error *error)
-{
-	FILE *in = fopen(path, "re");
-	NSB_FREE char *line = NULL;
-	size_t room = 0, size;
-	char *text = NULL;
-	FILE *out = open_memstream(&text, &size);
-	int r = in == NULL || out == NULL ? -errno : 0;
-
-	while (r == 0 && getline(&line, &room, in) > 0)
-		if (strstr(line, word) != NULL)
-			fputs(line, out);
-	if (r == 0 && (ferror(in) || ferror(out)))
-		r = -EIO;
-	if (in != NULL)
-		fclose(in);
-	if (out != NULL && fclose(out) != 0 && r == 0)
-		r = -errno;
-	if (r < 0) {
-		free(text);
-		return nsb_error_set(error, r, "cannot read %s: %s", path, strerror(-r));
-	}
-	*ret = text;
-	return 0;
-}
-
 /* The controllers of the first version 2 tree, where it is mounted. */
 static void unified_controllers(const char *mountinfo, char *buffer, size_t size)
 {
-	NSB_FREE mount_line *line = malloc(sizeof(*line));
+	CGROUP_TEXTS from = { 0 };
+	const cgroup_mount *line = cgroup_parse_mounts(mountinfo, &from) < 0 ? NULL : cgroup_find_mount(&from, NULL);
 
 	buffer[0] = '\0';
-	if (line != NULL && find_mount(mountinfo, NULL, line))
+	if (line != NULL)
 		read_controllers(line->point, buffer, size);
 }
 
@@ -303,7 +160,7 @@ static void unified_controllers(const char *mountinfo, char *buffer, size_t size
 static unsigned accounting(const char *unified)
 {
 	return 1u << NSB_CONTROLLER_PIDS | 1u << NSB_CONTROLLER_CPU | 1u << NSB_CONTROLLER_CPUACCT |
-	       (has_word(unified, "pids") ? 1u << NSB_CONTROLLER_MEMORY : 0);
+	       (cgroup_has_word(unified, "pids") ? 1u << NSB_CONTROLLER_MEMORY : 0);
 }
 
 /* Takes a tree out again that only accounts. */
@@ -342,10 +199,10 @@ int nsb_cgroup_find(unsigned wanted, nsb_cgroup_layout *ret, nsb_error *error)
 	NSB_FREE char *mountinfo = NULL;
 	NSB_FREE char *self = NULL;
 	char unified[1024];
-	int r = read_lines("/proc/self/mountinfo", " - cgroup", &mountinfo, error);
+	int r = cgroup_read_lines("/proc/self/mountinfo", " - cgroup", &mountinfo, error);
 
 	if (r == 0)
-		r = read_lines("/proc/self/cgroup", ":", &self, error);
+		r = cgroup_read_lines("/proc/self/cgroup", ":", &self, error);
 	if (r < 0)
 		return r;
 	unified_controllers(mountinfo, unified, sizeof(unified));
@@ -355,24 +212,24 @@ int nsb_cgroup_find(unsigned wanted, nsb_cgroup_layout *ret, nsb_error *error)
 
 int nsb_cgroup_freezer(pid_t pid, nsb_cgroup_tree *ret, nsb_error *error)
 {
-	NSB_FREE nsb_cgroup_layout *layout = calloc(1, sizeof(*layout));
+	CGROUP_TEXTS from = { 0 };
+	const cgroup_mount *line;
 	NSB_FREE char *mountinfo = NULL;
 	NSB_FREE char *groups = NULL;
 	char path[64];
 	int r;
 
-	if (layout == NULL)
-		return -ENOMEM;
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-	r = read_lines("/proc/self/mountinfo", " - cgroup", &mountinfo, error);
-	if (r == 0 && read_lines(path, ":", &groups, NULL) < 0)
+	r = cgroup_read_lines("/proc/self/mountinfo", " - cgroup", &mountinfo, error);
+	if (r == 0 && cgroup_read_lines(path, ":", &groups, NULL) < 0)
 		r = -ESRCH;
 	if (r == 0)
-		r = add_tree(layout, &(texts){ mountinfo, groups }, "freezer", error);
+		r = cgroup_parse_mounts(mountinfo, &from);
 	if (r < 0)
 		return r;
-	*ret = layout->trees[r];
-	return 0;
+	from.self_cgroup = groups;
+	line = cgroup_find_mount(&from, "freezer");
+	return line == NULL ? -ENOENT : cgroup_fill_tree(&from, line, "freezer", ret, error);
 }
 
 /* ---- who makes groups ---- */

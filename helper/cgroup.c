@@ -199,20 +199,6 @@ static int open_monitors(const nsb_cgroup_layout *layout, const nsb_cgroup_tree 
 	return above < 0 ? above : nsb_cgroup_open_group(tree, above, name, &made, error);
 }
 
-/* Continues in a child inside the group. */
-static int clone_into(int group, nsb_error *error)
-{
-	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)group };
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
-
-	if (pid < 0)
-		return nsb_error_set(error, errno, "cannot continue in the cgroup " NSB_CGROUP_MONITORS ": %s",
-				     strerror(errno));
-	if (pid > 0)
-		_exit(0);
-	return 0;
-}
-
 /* BASE/monitors of one tree, where a login before has made it. */
 static int open_monitors_there(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree)
 {
@@ -222,8 +208,8 @@ static int open_monitors_there(const nsb_cgroup_layout *layout, const nsb_cgroup
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Leaves one tree's group of the application. */
-static int settle_in(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree, nsb_error *error)
+/* Leaves one tree's group of the application. In version 2 *ret_group is the group to be in: the caller closes. */
+static int settle_in(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree, int *ret_group, nsb_error *error)
 {
 	NSB_CLOSE int group = open_monitors_there(layout, tree);
 	int r;
@@ -236,8 +222,10 @@ static int settle_in(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tre
 	}
 	if (group < 0)
 		return group;
-	if (tree->version == 2)
-		return clone_into(group, error);
+	if (tree->version == 2) {
+		*ret_group = nsb_steal_fd(&group);
+		return 0;
+	}
 	r = nsb_write_text_at(group, "tasks", "0");
 	return r < 0 ? nsb_error_set(error, r, "cannot enter the cgroup %s/" NSB_CGROUP_MONITORS " in %s: %s",
 				     layout->base, tree->mount, strerror(-r))
@@ -259,13 +247,14 @@ static int leave_freezer(const nsb_cgroup_layout *layout, nsb_error *error)
 		     : 0;
 }
 
-int nsb_cgroup_settle(const nsb_cgroup_layout *layout, nsb_error *error)
+int nsb_cgroup_settle(const nsb_cgroup_layout *layout, int *ret_group, nsb_error *error)
 {
 	NSB_FREE nsb_cgroup_tree *beside = NULL;
 	int r = 0;
 
+	*ret_group = -1;
 	for (size_t i = 0; r == 0 && i < layout->n_trees; i++)
-		r = settle_in(layout, &layout->trees[i], error);
+		r = settle_in(layout, &layout->trees[i], ret_group, error);
 	if (r == 0)
 		r = leave_freezer(layout, error);
 	if (r < 0 || layout->unified[0] == '\0' || faccessat(AT_FDCWD, layout->unified, W_OK, AT_EACCESS) < 0)
@@ -275,7 +264,7 @@ int nsb_cgroup_settle(const nsb_cgroup_layout *layout, nsb_error *error)
 		return -ENOMEM;
 	beside->version = 2;
 	snprintf(beside->mount, sizeof(beside->mount), "%s", layout->unified);
-	return settle_in(layout, beside, error);
+	return settle_in(layout, beside, ret_group, error);
 }
 
 /* Moves what is left in `group` to `target`: as many as one read tells of, the caller comes again. */

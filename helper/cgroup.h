@@ -80,11 +80,10 @@ int nsb_cgroup_way_back(const nsb_cgroup_tree *tree, char *buffer, size_t size);
 
 /* Moves this process out of the application's groups into BASE/monitors, so that whoever ends the application's
  * session, or is allowed to freeze and kill its group (delegation to the user), does not reach the monitor. (In the
- * freezer tree of version 1 into the root.) Version 1
- * writes "0" to tasks; version 2, also where it is mounted beside version 1, continues in a child made by clone3(2)
- * with CLONE_INTO_CGROUP and ends the parent, because moving costs 5 to 11 ms there: call it before anything is held
- * that a child does not inherit (record locks). */
-int nsb_cgroup_settle(const nsb_cgroup_layout *layout, nsb_error *error);
+ * freezer tree of version 1 into the root.) Version 1 writes "0" to tasks. Where there is version 2, alone or beside
+ * version 1, *ret_group is the directory of the group there, which the caller closes; else -1. Moving costs 5 to 11 ms
+ * in that tree, so it is for continue_in(). An error may leave this process in some of the groups. */
+int nsb_cgroup_settle(const nsb_cgroup_layout *layout, int *ret_group, nsb_error *error);
 
 /* Removes a group by its absolute path: what is left in it is moved to the monitors' group first. A group of a user
  * above it goes as well when it is empty. Tries for `patience` ms. 0 also if it does not exist. */

@@ -19,12 +19,10 @@ int64_t check_limits_memory(const nsb_plan *plan, const nsb_step *step)
 		const nsb_step *other = &plan->steps[i];
 		const nsb_limit *limit = other->op == NSB_OP_LIMIT ? nsb_limit_find(other->src) : NULL;
 		char text[NSB_LIMIT_TEXT_MAX];
-		nsb_machine machine;
 
 		if (limit == NULL || strcmp(limit->box_key, "memory_max") != 0 || strcmp(other->dst, step->dst) != 0)
 			continue;
-		if (limits_machine(&machine, NULL) == 0 &&
-		    limits_resolve(limit, other->data, &machine, text, NULL) == 0)
+		if (limits_resolve_here(limit, other->data, text, NULL) == 0)
 			return strtoll(text, NULL, 10);
 	}
 	return INT64_MAX;
@@ -50,11 +48,8 @@ int check_limits_translate(const nsb_plan *plan, const nsb_step *step, int versi
 {
 	const nsb_limit *limit = nsb_limit_find(step->src);
 	char text[NSB_LIMIT_TEXT_MAX];
-	nsb_machine machine;
-	int r = limits_machine(&machine, error);
+	int r = limits_resolve_here(limit, step->data, text, error);
 
-	if (r == 0)
-		r = limits_resolve(limit, step->data, &machine, text, error);
 	if (r < 0)
 		return r;
 	if (version == 1)

@@ -11,6 +11,8 @@
 #include "common/fd-util.h"
 #include "common/path-util.h"
 
+#define TEXT_MAX 65536 /* bytes of nsswitch.conf */
+
 /* A source of passwd or group, and what it needs: a socket's path, or the network. */
 static const struct {
 	const char *source, *path;
@@ -93,7 +95,8 @@ int check_names(nsb_box *box)
 {
 	NSB_CLOSE int path = box->tree < 0 ? -1 : nsb_path_open(box->tree, "/etc/nsswitch.conf", 0, NULL, NULL, NULL);
 	NSB_CLOSE int fd = -1;
-	char proc[64], text[65536], *save = NULL;
+	NSB_FREE char *text = NULL;
+	char proc[64], *save = NULL;
 	int r = 0;
 
 	if (box->settings.account_files == NSB_ACCOUNT_FILES_MINIMAL)
@@ -102,7 +105,7 @@ int check_names(nsb_box *box)
 		return 0; /* a root without it uses files only */
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", path);
 	fd = open(proc, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 || nsb_read_text(fd, text, sizeof(text)) < 0)
+	if (fd < 0 || nsb_read_all(fd, TEXT_MAX, &text) < 0)
 		return 0;
 	for (char *line = strtok_r(text, "\n", &save); line != NULL && r == 0; line = strtok_r(NULL, "\n", &save))
 		r = check_line(box, line);

@@ -210,14 +210,11 @@ static int call_begin(call *c, const char *unit)
 static int call_add_limit(call *c, const nsb_limit *limit, const nsb_step *step, nsb_error *error)
 {
 	char text[NSB_LIMIT_TEXT_MAX];
-	nsb_machine machine;
-	int r = limits_machine(&machine, error);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (limit->kind == NSB_LIMIT_LIST)
 		return call_add(c, nsb_format("%s=%s", limit->box_key, step->data));
-	r = limits_resolve(limit, step->data, &machine, text, error);
+	r = limits_resolve_here(limit, step->data, text, error);
 	return r < 0 ? r : call_add_lower(c, limit->box_key, text);
 }
 

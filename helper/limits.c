@@ -130,6 +130,19 @@ int limits_resolve(const nsb_limit *limit, const char *value, const nsb_machine 
 	return 0;
 }
 
+static bool needs_machine(const nsb_limit *limit, const char *value)
+{
+	return limit->kind == NSB_LIMIT_TEXT || (limit->kind == NSB_LIMIT_SIZE && strchr(value, '%') != NULL);
+}
+
+int limits_resolve_here(const nsb_limit *limit, const char *value, char *buffer, nsb_error *error)
+{
+	nsb_machine machine = { 0 };
+	int r = needs_machine(limit, value) ? limits_machine(&machine, error) : 0;
+
+	return r < 0 ? r : limits_resolve(limit, value, &machine, buffer, error);
+}
+
 /* ---- translation ---- */
 
 typedef struct translation {

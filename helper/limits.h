@@ -44,6 +44,9 @@ int limits_machine(nsb_machine *ret, nsb_error *error);
 int limits_resolve(const nsb_limit *limit, const char *value, const nsb_machine *machine, char *buffer,
 		   nsb_error *error);
 
+/* The same on this machine, of which only what the value needs is read. */
+int limits_resolve_here(const nsb_limit *limit, const char *value, char *buffer, nsb_error *error);
+
 /* What to write for a resolved value in a tree of `version` (1, 2). `memory`: memory_max of the same group in bytes,
  * for swap_max in version 1, which limits the sum; INT64_MAX if there is none. Pure. -ENOTSUP with a sentence where the
  * version has no such limit. */

@@ -31,15 +31,21 @@ static int become_root(nsb_error *error)
 	return 0;
 }
 
-/* Ignoring discards what is pending (a Ctrl-C of a moment ago), so each signal is ignored first, then set to default,
- * and only then unblocked. */
+/* No handler outlives exec, but what is ignored or blocked does. Ignoring discards what is pending (a Ctrl-C of a moment
+ * ago), so such a signal is ignored first, then set to default, and only then unblocked. */
 static void reset_signals(void)
 {
-	sigset_t none;
+	sigset_t none, pending;
 
+	sigpending(&pending);
 	for (int number = 1; number < NSIG; number++) {
-		signal(number, SIG_IGN);
-		if (number != SIGPIPE && number != SIGXFSZ)
+		struct sigaction now;
+
+		if (sigaction(number, NULL, &now) < 0)
+			continue; /* the C library keeps it to itself */
+		if (sigismember(&pending, number) == 1 || number == SIGPIPE || number == SIGXFSZ)
+			signal(number, now.sa_handler = SIG_IGN);
+		if (now.sa_handler != SIG_DFL && number != SIGPIPE && number != SIGXFSZ)
 			signal(number, SIG_DFL);
 	}
 	sigemptyset(&none);

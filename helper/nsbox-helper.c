@@ -47,6 +47,7 @@
 #include "helper/box.h"
 #include "helper/build.h"
 #include "helper/check.h"
+#include "helper/continue.h"
 #include "helper/events.h"
 #include "helper/guard.h"
 #include "helper/init-fds.h"
@@ -139,14 +140,11 @@ static int decide(nsb_box *box)
 	return check_box(box);
 }
 
-/* Before the first effect: out of the application's cgroup; which box it is to be; and, for a new one, somebody who
- * cleans whatever happens to us. */
+/* Before the first effect: which box it is to be; and, for a new one, somebody who cleans whatever happens to us. */
 static int prepare(nsb_box *box)
 {
-	int r = nsb_cgroup_settle(&box->layout, &box->error);
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	box->boxes = nsb_registry_open(true, &box->error);
 	if (box->boxes < 0)
 		return box->boxes;
@@ -194,10 +192,8 @@ static int work_inside(nsb_box *box)
 /* Stages 6 to 11. */
 static int make(nsb_box *box)
 {
-	int r;
+	int r = prepare(box);
 
-	build_enter(box, NSB_STAGE_HOST);
-	r = prepare(box);
 	if (r == 0)
 		r = build_stage(box, NSB_STAGE_HOST);
 	if (box->joining)
@@ -357,6 +353,33 @@ static int refuse(nsb_box *box, int r, bool app_may_join)
 	return r != 0;
 }
 
+/* The effects on the host: stages 6 to 14. The status of the process; no status if it is the monitor by then. */
+static int go_on(void *argument)
+{
+	nsb_box *box = argument;
+	int r = make(box);
+
+	if (r < 0)
+		return refuse(box, r, false);
+	r = answer(box);
+	if (r == 0)
+		r = commit(box);
+	return r == 0 ? 0 : refuse(box, r, true);
+}
+
+/* Out of the application's control groups, which may mean: in a child. */
+static int leave_and_go_on(nsb_box *box)
+{
+	NSB_CLOSE int group = -1;
+	int r;
+
+	build_enter(box, NSB_STAGE_HOST);
+	r = nsb_cgroup_settle(&box->layout, &group, &box->error);
+	if (r == 0 && group >= 0)
+		r = continue_in(group, go_on, box, &box->error);
+	return r < 0 ? refuse(box, r, false) : go_on(box);
+}
+
 static int serve(void)
 {
 	/* static: reachable until the process ends, which frees it; a leak checker then sees only what was lost */
@@ -395,13 +418,7 @@ static int serve(void)
 		return answer_short(&box, NSB_RESULT_OK) < 0;
 	/* ---- effects on the host begin ---- */
 	alarm(0);
-	r = make(&box);
-	if (r < 0)
-		return refuse(&box, r, false);
-	r = answer(&box);
-	if (r == 0)
-		r = commit(&box);
-	return r == 0 ? 0 : refuse(&box, r, true);
+	return leave_and_go_on(&box);
 }
 
 int main(int argc, char **argv)

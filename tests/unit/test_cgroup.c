@@ -24,6 +24,7 @@
 #include "common/registry.h"
 #include "common/string-util.h"
 #include "helper/cgroup.h"
+#include "helper/continue.h"
 #include "helper/delegate.h"
 
 #define PIDS	(1u << NSB_CONTROLLER_PIDS)
@@ -535,6 +536,7 @@ static void ways(void **state)
 static void settle(void **state)
 {
 	nsb_error error = { 0 };
+	int group;
 
 	(void)state;
 	layout->trees[1] = layout->trees[0];
@@ -543,34 +545,68 @@ static void settle(void **state)
 	snprintf(layout->trees[1].mount, sizeof(layout->trees[1].mount), "%s", place("second"));
 	for (int again = 0; again < 2; again++) {
 		journal[0] = '\0';
-		assert_int_equal(nsb_cgroup_settle(layout, &error), 0);
+		assert_int_equal(nsb_cgroup_settle(layout, &group, &error), 0);
+		assert_int_equal(group, -1);
 		assert_string_equal(journal, "/nsbox/monitors/tasks=0\n/second/nsbox/monitors/tasks=0\n");
 	}
 	write_errno = ENOSPC;
 	writes_left = 1;
-	assert_int_equal(nsb_cgroup_settle(layout, &error), -ENOSPC);
+	assert_int_equal(nsb_cgroup_settle(layout, &group, &error), -ENOSPC);
 	assert_non_null(strstr(error.words, "cannot enter the cgroup nsbox/monitors in "));
 	assert_non_null(strstr(error.words, "/second"));
 }
 
-/* Version 2, alone or beside, goes on in a child by clone3(2), which no plain directory takes. */
+static void assert_monitors(int group)
+{
+	struct stat wanted, found;
+
+	assert_int_equal(stat(place("nsbox/monitors"), &wanted), 0);
+	assert_int_equal(fstat(group, &found), 0);
+	assert_int_equal(found.st_ino, wanted.st_ino);
+	assert_true(fcntl(group, F_GETFD) & FD_CLOEXEC);
+	close(group);
+}
+
+/* Version 2, alone or beside: nobody moves; what follows goes on in a child there. */
 static void settle_v2(void **state)
 {
 	nsb_error error = { 0 };
+	int group;
 
 	(void)state;
-	assert_int_equal(nsb_cgroup_settle(layout, &error), -EBADF);
-	assert_non_null(strstr(error.words, NSB_CGROUP_MONITORS));
+	assert_int_equal(nsb_cgroup_settle(layout, &group, &error), 0);
+	assert_monitors(group);
 	assert_string_equal(journal, "/cgroup.subtree_control=+pids\n/nsbox/cgroup.subtree_control=+pids\n");
 	layout->n_trees = 0;
 	snprintf(layout->unified, sizeof(layout->unified), "%s", base);
-	error = (nsb_error){ 0 };
 	journal[0] = '\0';
-	assert_int_equal(nsb_cgroup_settle(layout, &error), -EBADF);
+	assert_int_equal(nsb_cgroup_settle(layout, &group, &error), 0);
+	assert_monitors(group);
 	assert_string_equal(journal, ""); /* nothing is handed down where only the monitor goes */
 	/* one that is not there, or cannot be written, is none of our business */
 	snprintf(layout->unified, sizeof(layout->unified), "%s/gone", base);
-	assert_int_equal(nsb_cgroup_settle(layout, &error), 0);
+	assert_int_equal(nsb_cgroup_settle(layout, &group, &error), 0);
+	assert_int_equal(group, -1);
+}
+
+static int never(void *argument)
+{
+	(void)argument;
+	fail_msg("there is no child");
+	return 0;
+}
+
+/* In a real group it is every login of the system tests. */
+static void continue_refused(void **state)
+{
+	nsb_error error = { 0 };
+	int plain = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(continue_in(plain, never, NULL, &error), -EBADF);
+	assert_non_null(strstr(error.words, "cannot continue in the cgroup"));
+	assert_true(fcntl(plain, F_GETFD) >= 0); /* still ours */
+	close(plain);
 }
 
 /* --- removing --- */
@@ -762,6 +798,7 @@ int main(void)
 		V2(ways),
 		V1(settle),
 		V2(settle_v2),
+		V2(continue_refused),
 		V1(remove_busy),
 		V2(remove_busy),
 		V1(remove_left),

@@ -204,6 +204,55 @@ static void read_text_faults(void **state)
 	assert_int_equal(nsb_read_text_at(dir, "file", buffer, sizeof(buffer)), -EIO);
 }
 
+/* Of each size about those at which memory is asked for: all of it, and a NUL; as much as is allowed, or -EFBIG. */
+static void read_all(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 10000 };
+	char data[10000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (char)('a' + i % 26);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (int way = 0; way < 3; way++) {
+			size_t max = way == 0 ? 1 << 20 : sizes[i] + (way == 1);
+			char *text = NULL;
+			int fd = openat(dir, "file", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+			ssize_t n;
+
+			assert_true(fd >= 0);
+			assert_int_equal(nsb_write_all(fd, data, sizes[i]), 0);
+			assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+			at_once = i % 2 == 1 ? 1000 : 0;
+			interruptions = 2;
+			n = nsb_read_all(fd, max, &text);
+			at_once = 0;
+			assert_int_equal(n, way == 2 ? -EFBIG : (ssize_t)sizes[i]);
+			if (n >= 0) {
+				assert_memory_equal(text, data, sizes[i]);
+				assert_int_equal(text[n], '\0');
+			} else {
+				assert_null(text);
+			}
+			free(text);
+			close(fd);
+			interruptions = 0;
+		}
+	}
+}
+
+static void read_all_faults(void **state)
+{
+	char *text = NULL;
+
+	(void)state;
+	assert_int_equal(nsb_read_all(-1, 100, &text), -EBADF);
+	assert_int_equal(nsb_write_text_at(dir, "file", ""), -ENOENT);
+	fail_with = EIO;
+	assert_int_equal(nsb_read_all(dir, 100, &text), -EIO);
+	assert_null(text);
+}
+
 static void write_text(void **state)
 {
 	char buffer[16];
@@ -239,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(closing),		TEST(stealing),	  TEST(write_all), TEST(read_text_sizes),
 		TEST(read_text_faults), TEST(write_text), TEST(inodes),
+		TEST(read_all),		TEST(read_all_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
