@@ -273,9 +273,9 @@ int nsb_plan_make(const nsb_session *session, const nsb_settings *settings, nsb_
 {
 	nsb_plan plan = { 0 };
 	planner p = { .session = session, .settings = settings, .plan = &plan, .error = error };
-	int (*const parts[])(planner *) = { plan_decide,  plan_host,	    plan_identity, plan_root,	 plan_view,
-					    plan_devices, plan_home,	    plan_accounts, plan_session, plan_resolver,
-					    plan_wishes,  plan_end,	    plan_environment, plan_warnings };
+	int (*const parts[])(planner *) = { plan_decide,  plan_host, plan_identity,    plan_root,    plan_view,
+					    plan_devices, plan_home, plan_accounts,    plan_session, plan_resolver,
+					    plan_wishes,  plan_end,  plan_environment, plan_warnings };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)

@@ -65,5 +65,6 @@ __attribute__((noinline)) int continue_in(int group, int (*rest)(void *), void *
 	}
 	if (pid > 0)
 		_exit(0);
-	return nsb_error_set(error, (int)-pid, "cannot continue in the cgroup of the monitors: %s", strerror((int)-pid));
+	return nsb_error_set(error, (int)-pid, "cannot continue in the cgroup of the monitors: %s",
+			     strerror((int)-pid));
 }

@@ -286,9 +286,8 @@ static void inodes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(closing),		TEST(stealing),	  TEST(write_all), TEST(read_text_sizes),
-		TEST(read_text_faults), TEST(write_text), TEST(inodes),
-		TEST(read_all),		TEST(read_all_faults),
+		TEST(closing),	  TEST(stealing), TEST(write_all), TEST(read_text_sizes), TEST(read_text_faults),
+		TEST(write_text), TEST(inodes),	  TEST(read_all),  TEST(read_all_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
