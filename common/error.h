@@ -3,7 +3,7 @@
  * What went wrong, where, in words: travels unchanged from the place that knows to the one place that tells.
  *
  * Functions return 0 or a negative errno. Those that can say more than the number take an nsb_error; whoever has the
- * context fills it once, callers above pass it on. common/ never logs.
+ * context fills it once, callers above pass it on. common/ never logs of its own accord (log.h).
  */
 #ifndef NSB_ERROR_H
 #define NSB_ERROR_H

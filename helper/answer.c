@@ -8,10 +8,10 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
 
 #include "common/account.h"
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/protocol.h"
 #include "helper/build.h"
 #include "helper/filter.h"
@@ -53,8 +53,8 @@ int answer_short(nsb_box *box, nsb_result result)
 	r = nsb_answer_send(box->socket, &answer);
 	nsb_list_free(answer.account, answer.n_account);
 	if (r < 0)
-		syslog(LOG_ERR, "the application does not listen; it would have read: %s (stage %s)", box->error.words,
-		       nsb_stage_name((int)box->error.stage));
+		nsb_log(LOG_ERR, "the application does not listen; it would have read: %s (stage %s)", box->error.words,
+			nsb_stage_name((int)box->error.stage));
 	return r;
 }
 

@@ -10,10 +10,10 @@
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/path-util.h"
 #include "helper/idmap.h"
 #include "helper/mounts.h"
@@ -204,8 +204,8 @@ static void remove_old(nsb_box *box, const nsb_step *step)
  * one not out, least of all the one that is to mend it. */
 static int go_without(nsb_box *box, const nsb_step *step, int r)
 {
-	syslog(LOG_NOTICE, "nsbox %s: the Kerberos cache %s of %s was not taken along: %s", box->session.login,
-	       step->src, box->session.user, strerror(-r));
+	nsb_log(LOG_NOTICE, "nsbox %s: the Kerberos cache %s of %s was not taken along: %s", box->session.login,
+		step->src, box->session.user, strerror(-r));
 	remove_old(box, step);
 	box->error = (nsb_error){ .stage = box->error.stage };
 	return 0;

@@ -19,11 +19,11 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/path-util.h"
 #include "common/protocol.h"
 #include "common/registry.h"
@@ -249,8 +249,8 @@ int filter_open(const char *words, int64_t deadline, nsb_error *error)
 		return r;
 	r = directory < 0 ? directory : store(directory, key, filter);
 	if (r < 0)
-		syslog(LOG_WARNING, "filters of system calls are made anew for each login: %s",
-		       why.words[0] != '\0' ? why.words : strerror(-r));
+		nsb_log(LOG_WARNING, "filters of system calls are made anew for each login: %s",
+			why.words[0] != '\0' ? why.words : strerror(-r));
 	else
 		remove_old(directory, key);
 	return to_memory(filter, error);

@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/protocol.h"
 #include "common/string-util.h"
 #include "helper/bus.h"
@@ -117,8 +117,8 @@ int freeze_thaw(const nsb_entry *entry)
 	home = open_home(entry);
 	r = thaw_now(entry, home, &error);
 	if (r < 0)
-		syslog(LOG_WARNING, "box %s: cannot be thawed: %s", entry->id,
-		       error.words[0] != '\0' ? error.words : strerror(-r));
+		nsb_log(LOG_WARNING, "box %s: cannot be thawed: %s", entry->id,
+			error.words[0] != '\0' ? error.words : strerror(-r));
 	return r;
 }
 
@@ -220,8 +220,8 @@ static int change(int boxes, const char *id, bool freeze, nsb_error *error)
 				     strerror(-home));
 	r = freeze ? freeze_checked(boxes, &entry, home, error) : thaw_checked(&entry, home, error);
 	if (r == 0)
-		syslog(LOG_NOTICE, "box %s of %s (%s, profile %s) %s", id, entry.user, entry.service, entry.profile,
-		       freeze ? "frozen" : "thawed");
+		nsb_log(LOG_NOTICE, "box %s of %s (%s, profile %s) %s", id, entry.user, entry.service, entry.profile,
+			freeze ? "frozen" : "thawed");
 	return r;
 }
 

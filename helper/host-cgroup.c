@@ -16,10 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/string-util.h"
 #include "helper/bus-values.h"
 #include "helper/bus.h"
@@ -133,8 +133,8 @@ static void note_limit(nsb_box *box, const nsb_step *step)
 
 static int left_out(const nsb_box *box, const nsb_error *why)
 {
-	syslog(LOG_NOTICE, "box %s of %s (profile %s): limit left out (limits_optional): %s", box->session.id,
-	       box->session.user, box->choice.profile->name, why->words);
+	nsb_log(LOG_NOTICE, "box %s of %s (profile %s): limit left out (limits_optional): %s", box->session.id,
+		box->session.user, box->choice.profile->name, why->words);
 	return 0;
 }
 
@@ -289,7 +289,7 @@ static void put_back(const char *unit, const char *before, int64_t deadline)
 		r = bus_run(c.arguments, deadline, NULL, &error);
 	/* a session that has ended took its scope along */
 	if (r < 0 && r != -ESTALE)
-		syslog(LOG_WARNING, "the limits of %s were not put back: %s", unit, error.words);
+		nsb_log(LOG_WARNING, "the limits of %s were not put back: %s", unit, error.words);
 }
 
 int host_limit(nsb_box *box, const nsb_step *step)

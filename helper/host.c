@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/namespace-table.h"
 #include "helper/answer.h"
 #include "helper/idmap.h"
@@ -241,7 +241,7 @@ int host_record(nsb_box *box, const nsb_step *step)
 	r = utmp_record_open(&box->member, box->session.user);
 	/* Bookkeeping, not isolation: a login is not refused because another user keeps utmp locked. */
 	if (r < 0)
-		syslog(LOG_WARNING, "box %s: the utmp record was not written: %s", box->entry.id, strerror(-r));
+		nsb_log(LOG_WARNING, "box %s: the utmp record was not written: %s", box->entry.id, strerror(-r));
 	return 0;
 }
 

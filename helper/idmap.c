@@ -11,10 +11,10 @@
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/path-util.h"
 #include "common/string-util.h"
 #include "helper/mounts.h"
@@ -187,7 +187,7 @@ int idmap_cannot(int fd, const char *name, nsb_error *error)
 
 static void tell_left_out(const nsb_box *box, const char *point, const char *type, const char *why)
 {
-	syslog(LOG_NOTICE, "nsbox %s: %s (%s) is left out of the box: %s", box->session.id, point, type, why);
+	nsb_log(LOG_NOTICE, "nsbox %s: %s (%s) is left out of the box: %s", box->session.id, point, type, why);
 }
 
 /* A mount of the host, by its line of mountinfo. */

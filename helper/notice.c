@@ -14,11 +14,11 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/path-util.h"
 #include "common/plan.h"
 #include "common/registry.h"
@@ -261,7 +261,8 @@ static int tell(const char *id, const char *what)
 			notices[i].tell(entry, words, sizeof(words));
 	if (words[0] == '\0')
 		return 2; /* nothing to say */
-	syslog(LOG_NOTICE, "box %s of %s (%s, profile %s): %s", id, entry->user, entry->service, entry->profile, words);
+	nsb_log(LOG_NOTICE, "box %s of %s (%s, profile %s): %s", id, entry->user, entry->service, entry->profile,
+		words);
 	tell_terminals(boxes, entry, words);
 	return 0;
 }
@@ -282,6 +283,5 @@ int notice_tell(const char *id, const char *what)
 	syscall(SYS_close_range, 3, ~0u, 0);
 	signal(SIGALRM, SIG_DFL);
 	alarm(last ? LAST_PATIENCE : PATIENCE);
-	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
 	_exit(tell(id, what));
 }

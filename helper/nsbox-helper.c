@@ -36,11 +36,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/path-util.h"
 #include "helper/answer.h"
 #include "helper/apparmor.h"
@@ -134,8 +134,9 @@ static int decide(nsb_box *box)
 		return r;
 	box->planned = true;
 	if (box->request.flags & NSB_REQUEST_DEBUG)
-		syslog(LOG_DEBUG, "nsbox %s: profile %s (%s:%u), %zu steps", box->session.id, box->choice.profile->name,
-		       box->choice.profile->at.file, box->choice.profile->at.line, box->plan.n_steps);
+		nsb_log(LOG_DEBUG, "nsbox %s: profile %s (%s:%u), %zu steps", box->session.id,
+			box->choice.profile->name, box->choice.profile->at.file, box->choice.profile->at.line,
+			box->plan.n_steps);
 	build_enter(box, NSB_STAGE_CHECK);
 	return check_box(box);
 }
@@ -301,8 +302,8 @@ static int commit(nsb_box *box)
 		return nsb_error_set(&box->error, r, "the application did not join: %s", strerror(-r));
 	r = share_hand_over(box);
 	if (r == 0)
-		syslog(LOG_INFO, "nsbox %s: login of %s has joined the box %s", box->session.login, box->session.user,
-		       box->session.id);
+		nsb_log(LOG_INFO, "nsbox %s: login of %s has joined the box %s", box->session.login, box->session.user,
+			box->session.id);
 	return r;
 }
 
@@ -317,8 +318,8 @@ static int watch_unboxed(nsb_box *box)
 	box->init = -1;
 	if (host_register_unboxed(box) == 0)
 		become_monitor(box);
-	syslog(LOG_WARNING, "the unboxed session %s of %s is not listed: %s", box->session.id, box->session.user,
-	       box->error.words);
+	nsb_log(LOG_WARNING, "the unboxed session %s of %s is not listed: %s", box->session.id, box->session.user,
+		box->error.words);
 	return 1;
 }
 
@@ -329,8 +330,11 @@ static int refuse(nsb_box *box, int r, bool app_may_join)
 	bool joining = box->joining;
 
 	alarm(0);
-	if (app_may_join)
+	if (app_may_join) {
+		/* closed for the process that waits for us to end as well (continue.h) */
+		shutdown(box->socket, SHUT_RDWR);
 		box->socket = nsb_close(box->socket);
+	}
 	build_undo(box);
 	box->user_lock = nsb_close(box->user_lock);
 	/* the monitor need not wait for us any more */
@@ -340,9 +344,9 @@ static int refuse(nsb_box *box, int r, bool app_may_join)
 	box->joining = false;
 	box->error = why;
 	if (app_may_join) {
-		syslog(LOG_ERR, "%s %s of %s was taken back: %s (stage %s, %s)", joining ? "login" : "box",
-		       box->session.login, box->session.user, why.words, nsb_stage_name((int)why.stage),
-		       nsb_errno_name(r));
+		nsb_log(LOG_ERR, "%s %s of %s was taken back: %s (stage %s, %s)", joining ? "login" : "box",
+			box->session.login, box->session.user, why.words, nsb_stage_name((int)why.stage),
+			nsb_errno_name(r));
 		r = 1;
 	} else if (answer_short(box, answer_result(box, r)) == 0 && box->request.verb == NSB_VERB_OPEN &&
 		   answer_result(box, r) == NSB_RESULT_UNBOXED) {
@@ -426,7 +430,6 @@ int main(int argc, char **argv)
 	int type, status = -1;
 	socklen_t size = sizeof(type);
 
-	openlog("nsbox-helper", LOG_PID, LOG_AUTHPRIV);
 	if (argc == 1 && geteuid() == 0 && getsockopt(SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) == 0)
 		return serve();
 	if (geteuid() == 0)

@@ -11,10 +11,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/path-util.h"
 #include "common/registry.h"
 #include "common/string-util.h"
@@ -316,7 +316,7 @@ int renew_box(const char *id)
 	if (r == -ENOENT || r == -ESRCH)
 		return 0; /* it ends */
 	if (r >= 0 && network_renew(boxes, id, &box.error) < 0)
-		syslog(LOG_WARNING, "box %s: its rules cannot be put in again: %s", id, box.error.words);
+		nsb_log(LOG_WARNING, "box %s: its rules cannot be put in again: %s", id, box.error.words);
 	box.error = (nsb_error){ 0 };
 	box.init_pid = box.entry.init.pid;
 	box.subid_base = box.entry.subids;
@@ -330,7 +330,7 @@ int renew_box(const char *id)
 	if (r >= 0)
 		r = inside_run(&box, renew_all, PATIENCE);
 	if (r < 0)
-		syslog(LOG_WARNING, "box %s: what the host has replaced cannot be bound again: %s", id,
-		       box.error.words[0] != '\0' ? box.error.words : strerror(-r));
+		nsb_log(LOG_WARNING, "box %s: what the host has replaced cannot be bound again: %s", id,
+			box.error.words[0] != '\0' ? box.error.words : strerror(-r));
 	return r < 0;
 }

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <syslog.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/path-util.h"
 #include "common/resolv-text.h"
 #include "helper/idmap.h"
@@ -50,15 +50,15 @@ static void warn(const nsb_box *box, const nsb_step *step, size_t servers)
 	if (strcmp(step->data, NSB_DNS_HOST) != 0)
 		return;
 	if (servers == 0)
-		syslog(LOG_WARNING,
-		       "nsbox %s: names do not resolve in the box of %s: " HOST_FILE
-		       " of the host names no server that a box can reach: write dns = ADDRESS into profile %s",
-		       box->session.login, box->session.user, box->choice.profile->name);
+		nsb_log(LOG_WARNING,
+			"nsbox %s: names do not resolve in the box of %s: " HOST_FILE
+			" of the host names no server that a box can reach: write dns = ADDRESS into profile %s",
+			box->session.login, box->session.user, box->choice.profile->name);
 	else if (box->plan.root_kind != NSB_ROOT_CURATED && find_place(box, box->root) == -ENOENT)
-		syslog(LOG_WARNING,
-		       "nsbox %s: names may not resolve in the box of %s: " HOST_FILE
-		       " is missing in the root %s: make it (an empty file)",
-		       box->session.login, box->session.user, box->plan.root);
+		nsb_log(LOG_WARNING,
+			"nsbox %s: names may not resolve in the box of %s: " HOST_FILE
+			" is missing in the root %s: make it (an empty file)",
+			box->session.login, box->session.user, box->plan.root);
 }
 
 int resolver_make(nsb_box *box, const nsb_step *step)

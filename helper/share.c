@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/path-util.h"
 #include "helper/freezer.h"
 #include "helper/steps.h"
@@ -130,8 +130,8 @@ static void retire(const nsb_box *box, const char *id)
 	NSB_CLOSE int fd = ask_monitor(box, id, NSB_CONTROL_RETIRE, SOCK_NONBLOCK);
 
 	if (fd < 0) /* the next login asks again */
-		syslog(LOG_INFO, "nsbox %s: the box %s of %s cannot be retired: %s", box->session.login, id,
-		       box->session.user, strerror(-fd));
+		nsb_log(LOG_INFO, "nsbox %s: the box %s of %s cannot be retired: %s", box->session.login, id,
+			box->session.user, strerror(-fd));
 }
 
 /* The tree that a group of the box is in, by its path; NULL if the trees are not what they were. */
@@ -181,8 +181,8 @@ static int join_one(nsb_box *box, const nsb_entry *entry, nsb_plan *plan)
 		r = reserve(box, entry);
 	if (r < 0) {
 		close_groups(box);
-		syslog(LOG_INFO, "nsbox %s: the box %s of %s cannot be joined (%s)", box->session.login, entry->id,
-		       box->session.user, strerror(-r));
+		nsb_log(LOG_INFO, "nsbox %s: the box %s of %s cannot be joined (%s)", box->session.login, entry->id,
+			box->session.user, strerror(-r));
 		return 0;
 	}
 	nsb_plan_done(&box->plan);
@@ -216,8 +216,8 @@ static int try_entry(nsb_box *box, int boxes, const char *id, bool join, char ch
 	int r = entry == NULL ? -ENOMEM : nsb_registry_read(boxes, id, entry);
 
 	if (r == -EPROTO)
-		syslog(LOG_INFO, "nsbox %s: the box %s is of another version of nsbox, which cannot be joined",
-		       box->session.login, id);
+		nsb_log(LOG_INFO, "nsbox %s: the box %s is of another version of nsbox, which cannot be joined",
+			box->session.login, id);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	if (!is_candidate(box, entry) || nsb_registry_holder(boxes, id) <= 0)

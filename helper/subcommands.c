@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/registry.h"
 #include "helper/delegate.h"
 #include "helper/freeze.h"
@@ -38,9 +38,8 @@ static int unjoined(char **arguments)
 	NSB_CLOSE int boxes = nsb_registry_open(false, NULL);
 	nsb_entry entry;
 
-	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
 	if (boxes >= 0 && nsb_id_valid(arguments[0]) && nsb_registry_read(boxes, arguments[0], &entry) == 0)
-		syslog(LOG_ERR, "box %s of %s was taken back: the application did not join", entry.id, entry.user);
+		nsb_log(LOG_ERR, "box %s of %s was taken back: the application did not join", entry.id, entry.user);
 	return end(arguments);
 }
 
@@ -60,7 +59,6 @@ static int go_on_alone(void)
 	if (child != 0)
 		return child < 0;
 	syscall(SYS_close_range, 3, ~0u, 0);
-	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
 	return -1;
 }
 

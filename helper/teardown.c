@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/fd-util.h"
+#include "common/log.h"
 #include "common/protocol.h"
 #include "common/registry.h"
 #include "helper/cgroup.h"
@@ -96,7 +96,7 @@ static void tell_end(const nsb_entry *entry, const nsb_usage *usage)
 	put_number(out, ", process limit hits ", usage->process_hits, "");
 	put_number(out, ", memory limit kills ", usage->memory_kills, "");
 	if (fclose(out) == 0)
-		syslog(LOG_INFO, "%s", text);
+		nsb_log(LOG_INFO, "%s", text);
 }
 
 /* With the record of utmp or without. -ETIMEDOUT: somebody keeps utmp locked. */
@@ -106,7 +106,7 @@ static int end_member(int boxes, const char *id, const nsb_member *member, int p
 	int r = patience > 0 ? utmp_record_close(member, patience) : -ECANCELED;
 
 	if (r < 0)
-		syslog(LOG_WARNING, "box %s: the utmp record of login %s was not closed", id, member->session);
+		nsb_log(LOG_WARNING, "box %s: the utmp record of login %s was not closed", id, member->session);
 	nsb_registry_remove_member(boxes, id, member->session);
 	return r;
 }
@@ -118,7 +118,7 @@ static void end_members(int boxes, nsb_entry *entry, int patience)
 	size_t n = 0;
 
 	if (nsb_registry_members(boxes, entry, &members, &n) < 0)
-		syslog(LOG_WARNING, "box %s: its logins cannot be read: their utmp records stay open", entry->id);
+		nsb_log(LOG_WARNING, "box %s: its logins cannot be read: their utmp records stay open", entry->id);
 	for (size_t i = 0; i < n; i++)
 		/* the files are waited for once, not for each of a hundred */
 		if (end_member(boxes, entry->id, &members[i], patience) == -ETIMEDOUT)
@@ -166,7 +166,7 @@ int teardown_box(int boxes, const char *id, int init, bool ask, int patience, ns
 	end_members(boxes, &entry, patience > 0 ? UTMP_PATIENCE_ALONE : UTMP_PATIENCE);
 	for (size_t i = 0; i < entry.n_cgroups; i++)
 		if (nsb_cgroup_remove(entry.cgroups[i], gone ? 1000 : 100) < 0)
-			syslog(LOG_WARNING, "box %s: cannot remove the cgroup %s yet", id, entry.cgroups[i]);
+			nsb_log(LOG_WARNING, "box %s: cannot remove the cgroup %s yet", id, entry.cgroups[i]);
 	if (!gone) {
 		snprintf(entry.state, sizeof(entry.state), "%s", NSB_STATE_DYING);
 		nsb_registry_write(boxes, &entry, NULL);
@@ -228,7 +228,6 @@ int teardown_end(const char *id, int life, int init)
 	bool ask = life >= 0; /* the monitor's: it ends a box that is whole */
 	int r;
 
-	openlog("nsbox-helper", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
 	if (!nsb_id_valid(id))
 		return 2;
 	boxes = nsb_registry_open(false, &error);
@@ -250,7 +249,7 @@ int teardown_end(const char *id, int life, int init)
 	snprintf(temporary, sizeof(temporary), ".%s", id);
 	nsb_registry_remove(boxes, temporary);
 	if (r < 0)
-		syslog(LOG_ERR, "box %s could not be cleaned: %s", id, error.words);
+		nsb_log(LOG_ERR, "box %s could not be cleaned: %s", id, error.words);
 	if (r == 0 && life >= 0 && write(life, &(char){ NSB_LIFE_CLEAN }, 1) < 0)
 		r = 0; /* the guard is gone: nobody needs to know */
 	return r < 0;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "common/log.h"
 #include "helper/times.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <syslog.h>
 #include <time.h>
 
 typedef struct begin {
@@ -52,5 +52,5 @@ void times_tell(const char *login)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %lld", i > 0 ? ", " : "",
 					 nsb_stage_name((int)kept->stages[i].stage),
 					 (long long)(kept->stages[i + 1].us - kept->stages[i].us));
-	syslog(LOG_DEBUG, "nsbox %s: times in us: %s", login, text);
+	nsb_log(LOG_DEBUG, "nsbox %s: times in us: %s", login, text);
 }

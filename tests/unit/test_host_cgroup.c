@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The limits of a session's scope and of the user's slice, set by way of nsbox-bus, which is a script here: it writes
- * down how it was called. Linked with --wrap=syslog,--wrap=__syslog_chk.
+ * down how it was called. Linked with --wrap=nsb_log.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,29 +22,17 @@
 #include "helper/bus-values.h"
 #include "helper/steps.h"
 
-void __wrap_syslog(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void __wrap___syslog_chk(int priority, int flag, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void __wrap_nsb_log(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static char base[] = "/tmp/nsbox-test-bus-XXXXXX";
 static char said[1024]; /* to syslog */
 static nsb_box box;
 
-void __wrap_syslog(int priority, const char *format, ...)
+void __wrap_nsb_log(int priority, const char *format, ...)
 {
 	va_list arguments;
 
 	(void)priority;
-	va_start(arguments, format);
-	vsnprintf(said, sizeof(said), format, arguments);
-	va_end(arguments);
-}
-
-void __wrap___syslog_chk(int priority, int flag, const char *format, ...)
-{
-	va_list arguments;
-
-	(void)priority;
-	(void)flag;
 	va_start(arguments, format);
 	vsnprintf(said, sizeof(said), format, arguments);
 	va_end(arguments);
