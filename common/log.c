@@ -15,13 +15,14 @@
 #ifndef NSB_LOG_SOCKET
 #define NSB_LOG_SOCKET "/dev/log"
 #endif
-#define PATIENCE 2 /* seconds */
+#define PATIENCE 1 /* second */
 
 /* With the inode: whoever closes all descriptors closes this one too, and its number may be another's then. */
 static struct {
 	int fd;
 	ino_t inode;
 	bool stream;
+	bool slow; /* it did not read in time: the next lines wait no longer */
 } receiver = { .fd = -1 };
 
 static int connect_as(int type)
@@ -36,11 +37,17 @@ static int connect_as(int type)
 	return nsb_steal_fd(&fd);
 }
 
-/* Some syslogds listen for streams, in which a NUL ends each line; most take datagrams. */
-static void reconnect(void)
+static void forget(void)
 {
 	if (receiver.fd >= 0 && nsb_fd_inode(receiver.fd) == receiver.inode)
 		close(receiver.fd);
+	receiver.fd = -1;
+}
+
+/* Some syslogds listen for streams, in which a NUL ends each line; most take datagrams. */
+static void reconnect(void)
+{
+	forget();
 	receiver.fd = connect_as(SOCK_DGRAM);
 	receiver.stream = receiver.fd == -EPROTOTYPE;
 	if (receiver.stream)
@@ -50,11 +57,18 @@ static void reconnect(void)
 
 static ssize_t send_line(const char *line, size_t length)
 {
+	ssize_t n;
+
 	if (receiver.fd < 0 || nsb_fd_inode(receiver.fd) != receiver.inode) {
 		errno = ENOTCONN;
 		return -1;
 	}
-	return send(receiver.fd, line, length + receiver.stream, MSG_NOSIGNAL);
+	n = send(receiver.fd, line, length + receiver.stream, MSG_NOSIGNAL | (receiver.slow ? MSG_DONTWAIT : 0));
+	receiver.slow |= n < 0 && errno == EAGAIN;
+	/* half a line in a stream: the next one begins another */
+	if (n >= 0 && (size_t)n < length + receiver.stream)
+		forget();
+	return n;
 }
 
 void nsb_log(int priority, const char *format, ...)

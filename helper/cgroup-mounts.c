@@ -56,13 +56,13 @@ void cgroup_texts_done(cgroup_texts *t)
 
 int cgroup_parse_mounts(const char *mountinfo, cgroup_texts *ret)
 {
-	size_t room = 0;
+	size_t room = 1;
 	char *rest;
 
 	ret->copy = rest = strdup(mountinfo);
 	if (rest == NULL)
 		return -ENOMEM;
-	for (const char *at = mountinfo; at != NULL; at = strchr(at + 1, '\n'))
+	for (const char *at = mountinfo; (at = strchr(at, '\n')) != NULL; at++)
 		room++;
 	ret->mounts = calloc(room, sizeof(ret->mounts[0]));
 	if (ret->mounts == NULL)

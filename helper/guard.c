@@ -33,8 +33,7 @@ static int guard_main(void *argument)
 	_exit(127);
 }
 
-/* A child of our parent, so that we need not reap it: that is the process that we continue (continue.h), which ends when we
- * do or become the monitor, or the host's init (launch.c). */
+/* A child of our parent, so that nobody needs to reap it but the host's init. (Ours has ended: launch.c.) */
 int guard_start(nsb_box *box)
 {
 	static char stack[GUARD_STACK] __attribute__((aligned(16)));

@@ -330,11 +330,8 @@ static int refuse(nsb_box *box, int r, bool app_may_join)
 	bool joining = box->joining;
 
 	alarm(0);
-	if (app_may_join) {
-		/* closed for the process that waits for us to end as well (continue.h) */
-		shutdown(box->socket, SHUT_RDWR);
+	if (app_may_join)
 		box->socket = nsb_close(box->socket);
-	}
 	build_undo(box);
 	box->user_lock = nsb_close(box->user_lock);
 	/* the monitor need not wait for us any more */

@@ -125,12 +125,6 @@ def parent(pid):
     return int(status(pid).get("PPid", 0))
 
 
-def last_of(pids):
-    """Of processes one of which may have continued in a child and wait for it: without that one."""
-    found = set(pids)
-    return found - {parent(pid) for pid in found}
-
-
 def children(pid):
     return [other for other in pids() if parent(other) == pid]
 

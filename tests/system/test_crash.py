@@ -57,7 +57,7 @@ def _inits():
 
 
 FIND = {
-    "helper": lambda: host.last_of(pid for pid in _programs(r"nsbox-helper$") if len(host.inner_pids(pid)) == 1),
+    "helper": lambda: {pid for pid in _programs(r"nsbox-helper$") if len(host.inner_pids(pid)) == 1},
     "monitor": lambda: _programs(r"nsbox-monitor (?!guard)"),
     "guard": lambda: _programs(r"nsbox-monitor guard"),
     "init": _inits,
@@ -71,6 +71,7 @@ def find_all(names, app, before):
         if name == "app":
             found[name] = app
             continue
+        # a helper that continued in a child may be seen beside it for a moment
         (found[name],) = host.wait_until(lambda: len(mine := FIND[name]() - before) == 1 and mine, what=f"one {name}")
     return found
 

@@ -63,7 +63,7 @@ def test_killed_while_joining(shared, stage):
             FAULT.write_text(f"pause {stage}\n")
             second = begin()
             host.wait_until(REACHED.exists, what="the helper is there")
-            found = {"app": {second.pid}, "helper": host.last_of(host.find("nsbox-helper")), **of_box}
+            found = {"app": {second.pid}, "helper": find("nsbox-helper"), **of_box}
             for victim in victims:
                 for pid in found[victim]:
                     with contextlib.suppress(ProcessLookupError):
