@@ -22,7 +22,8 @@ int nsb_capabilities_get(nsb_capability_sets *ret);
  * gave what was asked for is the caller's to look at: nsb_capabilities_are(). */
 int nsb_capabilities_set(const nsb_capability_sets *sets);
 
-/* Whether the three sets are exactly these, and the ambient set is empty; no if they cannot be read. */
+/* Whether the three sets are exactly these, and the ambient set is empty; no if they cannot be read. What is not both permitted and
+ * inheritable cannot be ambient, capabilities(7), so it is not asked for: each question is a system call. */
 bool nsb_capabilities_are(const nsb_capability_sets *wanted);
 
 /* Empties the ambient set. 0 or negative errno. */
@@ -34,9 +35,6 @@ int nsb_ambient_clear(void);
  * -EPERM without CAP_SETPCAP, -EIO if one is still there or cannot be looked at.
  */
 int nsb_bounding_keep(uint64_t keep, unsigned *ret_which);
-
-/* The bounding set. */
-uint64_t nsb_bounding_get(void);
 
 /* Gives up all but `keep`: that is effective, permitted and in the bounding set afterwards, nothing is inheritable or ambient. 0 or
  * negative errno as the calls above; what the kernel gave is the caller's to look at. */
