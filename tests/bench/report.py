@@ -65,8 +65,11 @@ def growth(found):
             for number, one in levels.items() if "memory" in one]
     text += "\n### Memory of each, kB\n\n" + table(["boxes", "PSS of nsbox-init", "PSS of nsbox-monitor", "both", "slab of the kernel"], rows)
     alone = next(iter(levels.values()))["rounds"][box]["median"]
-    return (f"{text}\nAll {end['boxes']} end at once: gone within {end['seconds']:.1f} s. A login meanwhile (account, open and close) takes "
-            f"{end['median'] / alone:.0f} times what a box takes beside none, at most {end['max'] / alone:.0f} times.\n")
+    text += f"\nAll {end['boxes']} end at once: gone within {end['seconds']:.1f} s. "
+    if end["logins"]:
+        text += (f"A login meanwhile (account, open and close) takes {end['median'] / alone:.0f} times what a box takes beside none, at most "
+                 f"{end['max'] / alone:.0f} times; ")
+    return f"{text}{end['refused']} of {end['logins'] + end['refused']} logins were refused, because they were not ready in time.\n"
 
 
 def machine(figures):

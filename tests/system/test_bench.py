@@ -136,7 +136,7 @@ def test_growth(bench):
     assert {"MemAvailable", "Slab"} <= set(memory["meminfo"]) and memory["kernel"]["slab"] == memory["meminfo"]["Slab"]
     assert memory["kernel"]["available without pss"] == pytest.approx(memory["meminfo"]["MemAvailable"] - sum(memory["pss"].values()))
     assert teardown["boxes"] == 3 and 0 < teardown["seconds"] < 30 and teardown["logins"] >= 1
-    assert 0 < teardown["median"] <= teardown["max"] < 30000
+    assert 0 < teardown["median"] <= teardown["max"] < 30000 and teardown["refused"] == 0
 
 
 # -- stages --
