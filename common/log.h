@@ -11,9 +11,9 @@
 
 #define NSB_LOG_MAX 4000 /* bytes of one line: what every syslogd takes (rsyslog 8 kB, RFC 5424 at least 2 kB) */
 
-/* One line of this program (its name, its pid) with the facility authpriv: `priority` is LOG_ERR, LOG_INFO and so on. Without a time: the receiver's own is
- * better, and RFC 3164 4.3 lets it take that. Keeps errno, and %m works. Waits for a syslogd that does not read for 1 s, once
- * in the process; a line that cannot be sent is lost. */
+/* One line of this program (its name, its pid) with the facility authpriv: `priority` is LOG_ERR, LOG_INFO and so on.
+ * Without a time: the receiver's own is better, and RFC 3164 4.3 lets it take that. Keeps errno, and %m works. Waits for
+ * a syslogd that does not read for 1 s, once in the process; a line that cannot be sent is lost. */
 void nsb_log(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -14,7 +14,9 @@
 /*
  * Parent and child have one memory, one stack in it too. That is safe if the parent never touches memory again: between
  * its two system calls, clone3 and exit_group, are only registers. So both stand here, for the machines that are known;
- * on others the child gets a copy. Returns what clone3 does, but only in the child (0) or if there is none (-errno).
+ * on others the child gets a copy. (When the parent ends, the kernel writes 0 where set_tid_address(2) said: in musl a
+ * lock of threads, which we have none of, in glibc the parent's own number.) Returns what clone3 does, but only in the
+ * child (0) or if there is none (-errno).
  */
 #if defined(__x86_64__) && !defined(__ILP32__)
 #define SHARED CLONE_VM
