@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """seccomp: each call of the table is tried for real, by both entries of the kernel, as user and as root of the box."""
 import errno
+import functools
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -45,6 +47,19 @@ def refused(level, nested=False):
             (words[0] == "default" or level == "strict") and not (nested and "unless-nested" in words) for call in calls}
 
 
+@functools.cache
+def has_int_80():
+    """Some virtual machines give no process this entry: then there is none to close, and who tries dies. Asked outside of a box."""
+    found = host.run(tool("call"), input=f"86 {NUMBERS['86']['getpid']}\n", check=True).out.strip()
+    assert found.isdigit() or found == f"killed by {signal.SIGSEGV.value}", found
+    return found.isdigit()
+
+
+def there(lines):
+    """Without those that this machine has no entry for."""
+    return [line for line in lines if line[0] != "86" or has_int_80()]
+
+
 def attempts(lines, user, **options):
     """What each line of call.c gave, in a box of this user."""
     text = "".join(" ".join(str(word) for word in line) + "\n" for line in lines)
@@ -78,18 +93,18 @@ def test_refused_calls(profile, baseline, level, user):
     what stops him is the filter."""
     profile(f"seccomp = {level}", "capabilities = all")
     wanted = refused(level)
-    cases = [(entry, call) for entry in NUMBERS for call in wanted if call in NUMBERS[entry]]
+    cases = there([(entry, call) for entry in NUMBERS for call in wanted if call in NUMBERS[entry]])
     found = attempts([(entry, NUMBERS[entry][call], *BAD) for entry, call in cases], user)
     assert {case: result for case, result in zip(cases, found)} == {case: -wanted[case[1]] for case in cases}
-    assert len(cases) > (90 if level == "default" else 150) - 40
+    assert len(cases) > ((90 if level == "default" else 150) - 40) / (1 if has_int_80() else 2)
 
 
 def test_attacks_work_where_they_may(profile, baseline):
     """The same without a filter: none of them gets EPERM from the kernel, so the test above is not blind."""
     profile("seccomp = off", "capabilities = all")
     wanted = refused("strict")
-    cases = [(entry, call) for entry in NUMBERS for call in wanted
-             if call in NUMBERS[entry] and wanted[call] == errno.EPERM]
+    cases = there([(entry, call) for entry in NUMBERS for call in wanted
+                   if call in NUMBERS[entry] and wanted[call] == errno.EPERM])
     found = attempts([(entry, NUMBERS[entry][call], *BAD) for entry, call in cases], "root")
     assert [case for case, result in zip(cases, found) if result == -errno.EPERM] == []
 
@@ -98,7 +113,7 @@ def test_attacks_work_where_they_may(profile, baseline):
 def test_unknown_calls(profile, level):
     """What is no call of a kernel that libseccomp knows is ENOSYS, by each entry; x32 is no entry at all."""
     profile(f"seccomp = {level}")
-    lines = [("64", 9999), ("64", 600), ("64", 0x3fffffff), ("86", 9999), ("x32", 0), ("x32", 39), ("x32", 520), ("x32", 9999)]
+    lines = there([("64", 9999), ("64", 600), ("64", 0x3fffffff), ("86", 9999), ("x32", 0), ("x32", 39), ("x32", 520), ("x32", 9999)])
     assert attempts(lines, "alice") == [-errno.ENOSYS] * len(lines)
 
 
@@ -106,7 +121,7 @@ def test_unknown_calls(profile, level):
 def test_clone3_is_missed_by_nobody(profile, level):
     """clone3(2) is ENOSYS; threads, posix_spawn and subprocesses work all the same."""
     profile(f"seccomp = {level}")
-    assert attempts([("64", 435, 0, 0), ("86", 435, 0, 0)], "alice") == [-errno.ENOSYS] * 2
+    assert set(attempts(there([("64", 435, 0, 0), ("86", 435, 0, 0)]), "alice")) == {-errno.ENOSYS}
     script = ("import threading, subprocess, os; t = [threading.Thread(target=print, args=('thread',)) for _ in range(20)]; "
               "[x.start() for x in t]; [x.join() for x in t]; os.waitpid(os.posix_spawn('/bin/echo', ['echo', 'spawn'], {}), 0); "
               "print(subprocess.run(['echo', 'sub'], capture_output=True).stdout)")
@@ -122,12 +137,12 @@ def test_user_namespaces(profile, level):
     """clone and unshare with CLONE_NEWUSER, alone and among others, with bits above; fork goes on."""
     profile(f"seccomp = {level}", "capabilities = all")
     user = NEW["user"]
-    lines = [("64", 56, user | SIGCHLD), ("64", 56, user | NEW["pid"] | SIGCHLD), ("64", 56, 1 << 40 | user | SIGCHLD),
-             ("64", 272, user), ("64", 272, user | NEW["ns"]), ("64", 272, 1 << 40 | user), ("86", 120, user | SIGCHLD),
-             ("86", 310, user)]
+    lines = there([("64", 56, user | SIGCHLD), ("64", 56, user | NEW["pid"] | SIGCHLD), ("64", 56, 1 << 40 | user | SIGCHLD),
+                   ("64", 272, user), ("64", 272, user | NEW["ns"]), ("64", 272, 1 << 40 | user), ("86", 120, user | SIGCHLD),
+                   ("86", 310, user)])
     assert attempts(lines, "alice") == [-errno.EPERM] * len(lines)
     assert attempts(lines, "root") == [-errno.EPERM] * len(lines)
-    assert all(result > 0 for result in attempts([("64", 56, SIGCHLD), ("86", 120, SIGCHLD)], "alice"))
+    assert all(result > 0 for result in attempts(there([("64", 56, SIGCHLD), ("86", 120, SIGCHLD)]), "alice"))
     result = su("alice", "unshare --user true")
     assert result.rc != 0 and "Operation not permitted" in result.err
 
@@ -135,8 +150,8 @@ def test_user_namespaces(profile, level):
 def test_other_namespaces(profile):
     """strict: no namespace of any type, root with all capabilities neither; default leaves that to the capabilities."""
     kinds = [flag for name, flag in NEW.items() if name != "user"] + [0x80]
-    lines = [("64", 272, flag) for flag in kinds] + [("86", 310, flag) for flag in kinds] + \
-            [("64", 56, flag | SIGCHLD) for flag in kinds[:-1]]
+    lines = there([("64", 272, flag) for flag in kinds] + [("86", 310, flag) for flag in kinds] +
+                  [("64", 56, flag | SIGCHLD) for flag in kinds[:-1]])
     profile("seccomp = strict", "capabilities = all")
     assert attempts(lines, "root") == [-errno.EPERM] * len(lines)
     profile("seccomp = default", "capabilities = all")
@@ -148,7 +163,7 @@ def test_terminal_injection(profile, level):
     """TIOCSTI and TIOCLINUX whatever stands above the 32 bits that the kernel looks at; other requests go through."""
     profile(f"seccomp = {level}", "capabilities = all")
     requests = [value | above for value in (TIOCSTI, TIOCLINUX) for above in (0, 1 << 32, 0xffffffff << 32)]
-    lines = [("64", 16, 0, request, 0) for request in requests] + [("86", 54, 0, TIOCSTI, 0), ("86", 54, 0, TIOCLINUX, 0)]
+    lines = there([("64", 16, 0, request, 0) for request in requests] + [("86", 54, 0, TIOCSTI, 0), ("86", 54, 0, TIOCLINUX, 0)])
     for user in ("alice", "root"):
         assert attempts(lines, user) == [-errno.EPERM] * len(lines)
     assert one(("64", 16, 0, TCGETS, 0)) == -errno.ENOTTY
@@ -195,14 +210,15 @@ def test_socket_families(profile, level):
     profile(f"seccomp = {level}", "capabilities = all")
     kept = set(FAMILIES.values()) - ({17} if level == "strict" else set())
     others = [family for family in range(0, 70) if family not in kept]
-    lines = [("64", 41, above | family, 2) for family in others + [1 << 31] for above in (0, 1 << 32)] + \
-            [("64", 53, family, 2, 0, 0) for family in others if family not in FAMILIES.values()] + \
-            [("86", 359, family, 2) for family in others] + [("86", 102, 1, 0), ("86", 102, 8, 0)]
+    lines = there([("64", 41, above | family, 2) for family in others + [1 << 31] for above in (0, 1 << 32)] +
+                  [("64", 53, family, 2, 0, 0) for family in others if family not in FAMILIES.values()] +
+                  [("86", 359, family, 2) for family in others] + [("86", 102, 1, 0), ("86", 102, 8, 0)])
     for user in ("alice", "root"):
         assert set(attempts(lines, user)) == {-errno.EAFNOSUPPORT}
-    made = attempts([("64", 41, family, 2) for family in kept - {17}] + [("64", 41, 1 << 32 | 1, 2), ("86", 359, 1, 2)], "root")
+    made = attempts(there([("64", 41, family, 2) for family in kept - {17}] + [("64", 41, 1 << 32 | 1, 2), ("86", 359, 1, 2)]), "root")
     assert all(result >= 0 for result in made)
-    assert one(("86", 102, 3, 0)) == -errno.EFAULT  # connect: no socket, no harm
+    if has_int_80():
+        assert one(("86", 102, 3, 0)) == -errno.EFAULT  # connect: no socket, no harm
 
 
 def test_netlink_protocols(profile):
@@ -218,7 +234,7 @@ def test_netlink_protocols(profile):
 def test_keyctl(profile, level):
     """All of keyctl(2) but revoking, which pam_keyinit needs: on a key that is not there."""
     profile(f"seccomp = {level}")
-    lines = [("64", 250, operation, 0x7ffffff0) for operation in range(0, 33)] + [("64", 250, 1 << 32 | 11, 1), ("86", 288, 11, 1)]
+    lines = there([("64", 250, operation, 0x7ffffff0) for operation in range(0, 33)] + [("64", 250, 1 << 32 | 11, 1), ("86", 288, 11, 1)])
     found = attempts(lines, "alice")
     assert found[3] not in (-errno.EPERM, 0)
     assert found[:3] + found[4:] == [-errno.EPERM] * (len(lines) - 1)
@@ -228,8 +244,8 @@ def test_keyctl(profile, level):
 def test_strict_arguments(profile):
     """strict: device nodes, and personalities but the common ones; pipes and files can be made."""
     profile("seccomp = strict", "capabilities = all")
-    nodes = [("64", 133, 0, 0o020666, 0x103), ("64", 133, 0, 0o060666, 0x800), ("64", 259, 0, 0, 1 << 32 | 0o020666, 0x103),
-             ("86", 14, 0, 0o020666, 0x103), ("86", 297, 0, 0, 0o060666, 0x800)]
+    nodes = there([("64", 133, 0, 0o020666, 0x103), ("64", 133, 0, 0o060666, 0x800), ("64", 259, 0, 0, 1 << 32 | 0o020666, 0x103),
+                   ("86", 14, 0, 0o020666, 0x103), ("86", 297, 0, 0, 0o060666, 0x800)])
     assert attempts(nodes, "root") == [-errno.EPERM] * len(nodes)
     assert one(("64", 133, 0, 0o010666, 0)) == -errno.EFAULT
     refused_ones = [0x40000, 0x400000, 0x100000, 0x8000000, 4, 1 << 32 | 0x40000]
@@ -259,8 +275,8 @@ def test_core_limit(profile, core_pattern, level, core, pattern):
     profile(f"seccomp = {level}", f"core = {core}")
     result = host.run("su", "alice", "-c", 'ulimit -S -c 1; exec python3 -c "$0"', CORE)
     assert result.rc == 0 and result.out.split() == [str(kept), "100"], result
-    assert attempts([("86", 75, 4, 0), ("86", 340, 0, 4, 1, 0), ("64", 160, 1 << 32 | 4, 0)], "alice") == \
-        ([0, 0, 0] if kept else [-errno.EFAULT] * 3)
+    lines = there([("86", 75, 4, 0), ("86", 340, 0, 4, 1, 0), ("64", 160, 1 << 32 | 4, 0)])
+    assert attempts(lines, "alice") == [0 if kept else -errno.EFAULT] * len(lines)
 
 
 # -- whatever people do --
