@@ -194,7 +194,7 @@ ATTEMPTS = [
     attempt("17", "user-keyring", user="filter", root="filter", works="OK EDQUOT"),
     attempt("17", "add_key", user="filter", root="filter", works="OK EDQUOT"),  # or so many are there already
     attempt("17", "request_key", user="filter", root="filter", works="OK ENOKEY EDQUOT"),
-    attempt("17", "keyctl-32-bits", user="filter", root="filter", works="OK EDQUOT"),
+    attempt("17", "keyctl-32-bits", user="filter", root="filter", works="OK EDQUOT", absent="ENOSYS"),
     attempt("17", "keyctl-x32", user="filter", root="filter", absent="ENOSYS"),
     attempt("17", "change-link", works="ENODEV"),
     attempt("17", "netfilter", but=cells(NOT_STRICT, "user root", ONLY_STRICT)),
