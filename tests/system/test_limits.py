@@ -134,10 +134,11 @@ def test_cpu_quota_holds(conf, baseline):
 
 def test_io(conf, baseline, session):
     """A file stands for the disk that it is on; where there is none, a sentence."""
-    loops = [path for path in pathlib.Path("/dev").glob("loop?") if path.is_block_device()]
-    number = os.stat(loops[0]).st_rdev
-    _, box = session(f"io_max = {loops[0]} rbps=1M wiops=20")
-    device = f"{os.major(number)}:{os.minor(number)}"
+    numbers = {path: os.stat(path).st_rdev for path in pathlib.Path("/dev").glob("loop?") if path.is_block_device()}
+    # a node may be there without its disk
+    loop, device = next((path, device) for path, number in numbers.items()
+                        if os.path.exists(f"/sys/dev/block/{(device := f'{os.major(number)}:{os.minor(number)}')}"))
+    _, box = session(f"io_max = {loop} rbps=1M wiops=20")
     assert values(group("blkio", box), "blkio.throttle.read_bps_device", "blkio.throttle.write_iops_device") == {
         "blkio.throttle.read_bps_device": f"{device} 1000000", "blkio.throttle.write_iops_device": f"{device} 20"}
     since = syslog.mark()
