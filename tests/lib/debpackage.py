@@ -59,7 +59,7 @@ def _build(target, names):
     host.run("chown", "alice:", str(work), check=True)
     options = {"cwd": str(work / "tree"), "timeout": 900}
     host.run("bash", "-ec", f"{ready} -y --simulate", check=True, **options)
-    log = host.run("runuser", "-u", "alice", "--", "env", f"HOME={work}", "DEB_BUILD_OPTIONS=parallel=2", "bash", "-ec",
+    log = host.run("runuser", "-u", "alice", "--", "env", "-u", "CONFIG_SHELL", f"HOME={work}", "DEB_BUILD_OPTIONS=parallel=2", "bash", "-ec",
                    f"{build} 2>&1", **options)
     assert log.rc == 0, log.out[-5000:]
     staged = target.with_name(f"{target.name}.new")

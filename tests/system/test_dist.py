@@ -250,8 +250,8 @@ def contents(tree):
 
 
 def test_builds_and_installs_the_same(released, place):
-    """./configure && make && make check && make install of the tarball, twice: the same bytes in every file that is
-    installed, with debugging information. And a tree that has been built gives the tarball once more."""
+    """./configure && make && make install of the tarball, twice: the same bytes in every file that is installed, with debugging
+    information. And a tree that has been built gives the tarball once more. (Its make check: distcheck; with --full here too.)"""
     one, first = build(released[1], place / "one")
     _, second = build(released[1], place / "a" / "longer" / "way")
     assert contents(first) == contents(second)
@@ -260,8 +260,9 @@ def test_builds_and_installs_the_same(released, place):
     assert ".debug_info" in host.run("readelf", "-SW", first / "usr/sbin/nsboxctl", check=True).out
     told = host.run(first / "usr/sbin/nsboxctl", "--version", check=True).out
     assert told == "nsboxctl 0.1.0\n"
-    checked = host.run("make", "-j2", "check", cwd=one, timeout=600)
-    assert checked.rc == 0, checked.out[-2000:]
-    assert int(re.search(r"^# PASS: +(\d+)", checked.out, re.M)[1]) > 40
+    if host.full():
+        checked = host.run("make", "-j2", "check", cwd=one, timeout=600)
+        assert checked.rc == 0, checked.out[-2000:]
+        assert int(re.search(r"^# PASS: +(\d+)", checked.out, re.M)[1]) > 40
     host.run("make", "dist", cwd=one, timeout=120, check=True)
     assert digest(one / "pam_nsbox-0.1.0.tar.xz") == digest(released[1])

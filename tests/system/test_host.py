@@ -349,6 +349,40 @@ def test_baseline_notices_a_link():
     picture.wait_equal(before)
 
 
+@pytest.mark.parametrize("what, add, remove", [
+    ("link: .*lo:.*mtu 4242", "ip link set lo mtu 4242", "ip link set lo mtu 65536"),
+    ("route: unreachable 198.51.100.0/24 table 7", "ip route add unreachable 198.51.100.0/24 table 7",
+     "ip route del unreachable 198.51.100.0/24 table 7"),
+    ("route: unreachable 2001:db8:7::/48", "ip -6 route add unreachable 2001:db8:7::/48 dev lo",
+     "ip -6 route del unreachable 2001:db8:7::/48 dev lo"),
+    ('rule: table .*"leak"', "nft add table inet leak", "nft delete table inet leak"),
+    ("rule: element of .*leak.* 4242", "nft 'add table inet leak; add set inet leak s { type inet_service; elements = { 4242 }; }'",
+     "nft delete table inet leak"),
+])
+def test_baseline_notices_the_network(what, add, remove):
+    """It asks again when the kernel has told of a change: of each kind, there and back, twice."""
+    for _ in range(2):
+        before = picture.take()
+        host.run("sh", "-c", add, check=True)
+        try:
+            fails_with(before, f"new {what}")
+        finally:
+            host.run("sh", "-c", remove, check=True)
+        picture.wait_equal(before)
+
+
+def test_baseline_notices_an_element_that_goes_by_itself():
+    """Of its end the kernel says nothing."""
+    host.run("nft", "add table inet leak; add set inet leak s { type inet_service; flags timeout; }", check=True)
+    try:
+        before = picture.take()
+        host.run("nft", "add element inet leak s { 4242 timeout 1s }", check=True)
+        fails_with(before, "new rule: element of .*leak")
+        picture.wait_equal(before)
+    finally:
+        host.run("nft", "delete", "table", "inet", "leak", check=True)
+
+
 @pytest.mark.parametrize("name", ["leak", "boxes/leak", "leak/", "boxes/leak/"])
 def test_baseline_notices_a_runtime_file(name):
     before = picture.take()
