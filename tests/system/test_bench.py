@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The benchmark runs, and its figures are those of its rounds. How fast anything is is not tested: other things run beside."""
 # alone: it measures, and gives up where a processor is busy for long
+"""The benchmark runs, and its figures are those of its rounds. How fast anything is is not tested: other things run beside."""
 import json
 import os
 import pathlib

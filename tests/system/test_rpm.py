@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # build: gcc
+# full: a build of its own, as that of test_debian.py
 """The RPM package, built of the tarball by Debian's rpm: what is in it, what it does when it is installed and removed. Its names of
 packages are Fedora's, hence --nodeps."""
 import os

@@ -3,6 +3,7 @@
 # also: fault clang trap
 # timeout: 10800
 # alone: it takes both processors for minutes
+# full: twenty minutes, of files that run in tests/system
 """The core suite once more, where it is to run: on Debian 12's own kernel (6.1), with one cgroup2 tree that has the pids
 controller. tests/host runs in the virtual machine as it does here; nothing of systemd's is in it.
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
+# full: tests/system has these trees too, but for memory's
 """The same machine with control groups version 1 (systemd's legacy hierarchy): each controller in its own tree, memory
 among them, which the throw-away host does not have."""
 import re
