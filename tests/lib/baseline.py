@@ -121,6 +121,7 @@ def _rules():
     """What boxes have in tables of ours, and all that others have. Our empty tables stay."""
     return netlab.rows_of_ruleset(host.run("nft", "-j", "list", "ruleset", check=True).out)
 
+
 def _run_files():
     found = []
     for directory, names, files in os.walk(RUN_DIRECTORY):
