@@ -5,7 +5,7 @@ import os
 import pytest
 
 from lib import baseline as baseline_module
-from lib import host, netlab, pamconf, sshd as sshd_module
+from lib import host, netlab, pamconf, sample, sshd as sshd_module
 
 
 def pytest_configure(config):
@@ -13,6 +13,18 @@ def pytest_configure(config):
     machine = os.environ.get("NSBOX_MACHINE_NS")
     if not machine or host.machine_namespaces()["mnt"] == host.namespaces()["mnt"]:
         pytest.exit("not in the throw-away host: use tests/host python3 -m pytest ...", 2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """NSBOX_SAMPLE of tests/run: not every one (lib/sample.py). NSBOX_PATIENCE: what a test may take."""
+    kept = sample.choose(items, os.environ.get("NSBOX_SAMPLE"))
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        seconds = mark.args[0] if mark else float(config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(seconds * host.PATIENCE), append=False)
 
 
 @pytest.hookimpl(hookwrapper=True)

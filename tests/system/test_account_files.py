@@ -13,6 +13,8 @@ import pytest
 from lib import host, share, syslog
 from test_box_view import PROBE
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "pam"))
 from test_pamtester import NameService, compile_program  # noqa: E402  pylint: disable=wrong-import-position
 

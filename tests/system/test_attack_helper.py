@@ -18,6 +18,8 @@ from attacks.limits import seconds
 from lib import baseline as baseline_module
 from lib import host, syslog
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 ACCOUNT = "/usr/libexec/nsbox/nsbox-account"
 MONITOR = "/usr/libexec/nsbox/nsbox-monitor"
 INIT = "/usr/libexec/nsbox/nsbox-init"

@@ -14,6 +14,8 @@ from attacks import OPEN_TO_ALL, STOP_TIMEOUT, as_user, boxes, mount_namespace, 
 from lib import baseline as baseline_module
 from lib import host
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 MARKER = "/run/host-only"  # is on the host, and in no box
 # In proportion to how fast the machine is: so what waits for stop_timeout is told from what returns at once.
 STRETCHED = f"stop_timeout = {STOP_TIMEOUT * host.PATIENCE:.0f}s\n"

@@ -11,6 +11,8 @@ from attacks.roots import (KEPT, KINDS, LIVE_KINDS, SECRET, TOP, TRAP, TREE, TRE
                            in_place_of, login, mounts_of_host, untouched)
 from lib import host, syslog
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 POWERFUL = ("capabilities = all", "seccomp = off")  # root in the box has all that he has on the host
 
 

@@ -15,6 +15,8 @@ from lib import host, pamapp, syslog
 from lib.refusal import LIBEXEC
 from test_crash import FAULT, REACHED, STOP, Su, end, find_all, hold, kill_at, kill_at_once, ours, settle, victims_at
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 IMAGES_AND_KEPT = ("squashfs", "erofs+memory", "squashfs+kept", "directory+kept", "layers+kept", "curated")
 
 

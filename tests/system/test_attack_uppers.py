@@ -18,6 +18,8 @@ from attacks import start, stop, su, tool
 from attacks.roots import (IMAGE, IMAGE_KINDS, KEPT, KEPT_KINDS, REFUSED, TRAP, TREE, every, give, harmless, login, loops, untouched)
 from lib import host, syslog
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 MINE = KEPT / "alice"  # of her boxes
 ELOOP = "symbolic links|Symbolic link loop"  # by which C library the helper has
 STOP = "stop_timeout = 1s"

@@ -18,6 +18,8 @@ import pytest
 from lib import baseline as picture
 from lib import host, syslog
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 PROFILE = "[profile all]\nusers = *\n"
 LOOPBACK = PROFILE + "network = loopback\n"
 POWERFUL = "capabilities = all\nseccomp = off\n"  # root in the box has all that he has on the host

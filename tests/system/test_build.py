@@ -2,8 +2,10 @@
 # build: gcc
 """What is built and installed: exports, libraries, modes, hardening; DESTDIR, uninstall; configure's words; each way to
 link the static programs, built by gcc and clang with warnings as errors, in a real box."""
+import collections
 import contextlib
 import fcntl
+import functools
 import os
 import pathlib
 import re
@@ -276,6 +278,9 @@ def write_cache(path, found):
     pathlib.Path(path).write_text("".join(f"{line}\n" for line in lines))
 
 
+QUICK = "--disable-dependency-tracking"  # half of the time, where nothing is built
+
+
 def configure(directory, *arguments, environment=None, found=None, check=False):
     """found: {cache variable: what configure is to find}"""
     os.makedirs(directory, exist_ok=True)
@@ -306,7 +311,7 @@ MISSING = [
 @pytest.mark.parametrize("package, environment, found, arguments", MISSING)
 def test_configure_names_the_missing_package(package, environment, found, arguments, tmp_path):
     """What is missing is told by the name under which Debian has it."""
-    result = configure(tmp_path, *arguments, environment=environment, found=found)
+    result = configure(tmp_path, QUICK, *arguments, environment=environment, found=found)
     assert result.rc != 0
     assert f"apt-get install {package}" in result.err
 
@@ -315,92 +320,94 @@ def test_configure_names_the_missing_package(package, environment, found, argume
                                       "--enable-sanitizers=thread", "--with-apparmor=maybe"])
 def test_configure_refuses_unknown_words(argument, tmp_path):
     """A typo must not silently build something else."""
-    result = configure(tmp_path, argument)
+    result = configure(tmp_path, QUICK, argument)
     assert result.rc != 0 and argument.split("=")[1] in result.err
 
 
-def test_configure_places(tmp_path):
+# Each run of configure is for several tests: the name of the run, what it gets.
+RUNS = {
+    "other places": ({}, ["--prefix=/opt/nsbox", "--sysconfdir=/opt/etc", "--with-pamdir=/opt/pam", "--with-systemdsystemunitdir=/opt/units",
+                          "--with-bashcompletiondir=/opt/completions", "--with-apparmor=/opt/aa"]),
+    "usual places": ({}, ["--prefix=/usr", "--sysconfdir=/etc", "--without-apparmor"]),
+    "none": ({}, ["--prefix=/usr", "--sysconfdir=/etc", "--with-systemdsystemunitdir=no", "--without-bashcompletiondir",
+                  "--with-apparmor"]),
+    "not found": ({"environment": NO_LIBSYSTEMD, "found": {"ac_cv_lib_subid_subid_get_uid_ranges": "no"}}, []),
+    "not wanted": ({}, ["--without-systemd", "--without-libarchive", "--without-subid", "--without-seccomp", "--without-network"]),
+}
+
+Configured = collections.namedtuple("Configured", "directory summary plan")
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory):
+    """configured(name of a run): its directory, what it said, what `make install` would do."""
+    @functools.cache
+    def run(name):
+        directory = tmp_path_factory.mktemp("configured")
+        surroundings, arguments = RUNS[name]
+        result = configure(directory, QUICK, *arguments, **surroundings, check=True)
+        return Configured(directory, result.out, output("make", "-n", "install", "DESTDIR=/d", cwd=directory))
+    return run
+
+
+def test_configure_places(configured):
     """--with-pamdir and the prefixes reach the installation; the summary says so."""
-    result = configure(tmp_path, "--prefix=/opt/nsbox", "--sysconfdir=/opt/etc", "--with-pamdir=/opt/pam", check=True)
-    assert "/opt/pam/pam_nsbox.so" in result.out and "/opt/etc/security/nsbox.conf" in result.out
-    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    assert "/opt/pam" in plan
-    assert "/opt/nsbox/libexec/nsbox" in plan
+    places = configured("other places")
+    assert "/opt/pam/pam_nsbox.so" in places.summary and "/opt/etc/security/nsbox.conf" in places.summary
+    assert "/opt/pam" in places.plan and "/opt/nsbox/libexec/nsbox" in places.plan
 
 
-@pytest.mark.parametrize("environment, arguments, words", [
-    (NO_LIBSYSTEMD, [], "not built: libsystemd was not found   (Debian: libsystemd-dev)"),
-    ({}, ["--with-systemd=no"], "not built (--with-systemd=no)"),
-])
-def test_configure_without_systemd(environment, arguments, words, tmp_path):
-    """The manager systemd is left out, which the summary says; no units are installed."""
-    result = configure(tmp_path, *arguments, environment=environment, check=True)
-    assert re.search(rf"^  manager systemd +{re.escape(words)}$", result.out, re.M)
-    assert re.search(r"^  units of systemd +no$", result.out, re.M)
-    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    assert "nsbox-helper" in plan and "nsbox-bus" not in plan and "nsbox.service" not in plan
-
-
-# the line of the summary, the program: what configure does not find or is told not to want, and what the summary says of it
+# the line of the summary, the program: what it says where the library is not found, and where it is not wanted
 LEFT_OUT = {
-    ("mkroot --from", "nsbox-unpack"): [
-        ({"environment": NO_LIBSYSTEMD}, [], "not built: libarchive was not found   (Debian: libarchive-dev)"),
-        ({}, ["--without-libarchive"], "not built (--with-libarchive=no)")],
-    ("subid_pool=subuid", "nsbox-subid"): [
-        ({"found": {"ac_cv_lib_subid_subid_get_uid_ranges": "no"}}, [], "not built: libsubid was not found   (Debian: libsubid-dev)"),
-        ({}, ["--without-subid"], "not built (--with-subid=no)")],
-    ("system calls", "nsbox-seccomp"): [
-        ({"environment": NO_LIBSYSTEMD}, [],
-         "not built: libseccomp was not found, profiles need seccomp = off   (Debian: libseccomp-dev)"),
-        ({}, ["--without-seccomp"], "not built (--with-seccomp=no): profiles need seccomp = off")],
-    ("veth, bridge", "nsbox-net"): [
-        ({"environment": NO_LIBSYSTEMD}, [],
-         "not built: no libnl-3 or libnftables   (Debian: libnl-3-dev libnftables-dev)"),
-        ({}, ["--without-network"], "not built (--with-network=no): network = veth and bridge are refused")],
+    ("manager systemd", "nsbox-bus"): ("libsystemd was not found   (Debian: libsystemd-dev)", "(--with-systemd=no)"),
+    ("mkroot --from", "nsbox-unpack"): ("libarchive was not found   (Debian: libarchive-dev)", "(--with-libarchive=no)"),
+    ("subid_pool=subuid", "nsbox-subid"): ("libsubid was not found   (Debian: libsubid-dev)", "(--with-subid=no)"),
+    ("system calls", "nsbox-seccomp"): ("libseccomp was not found, profiles need seccomp = off   (Debian: libseccomp-dev)",
+                                        "(--with-seccomp=no): profiles need seccomp = off"),
+    ("veth, bridge", "nsbox-net"): ("no libnl-3 or libnftables   (Debian: libnl-3-dev libnftables-dev)",
+                                    "(--with-network=no): network = veth and bridge are refused"),
 }
 
 
-@pytest.mark.parametrize("line, program, without, arguments, words", [
-    (*what, *row) for what, rows in LEFT_OUT.items() for row in rows])
-def test_configure_without_a_library(line, program, without, arguments, words, tmp_path):
-    """Only what the library is for is left out, which the summary says."""
-    result = configure(tmp_path, *arguments, **without, check=True)
-    assert re.search(rf"^  {line} +{re.escape(words)}$", result.out, re.M)
-    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    assert "nsbox-helper" in plan and program not in plan
+@pytest.mark.parametrize("line, program", LEFT_OUT)
+def test_configure_without_a_library(line, program, configured):
+    """Only what the library is for is left out, which the summary says, and why."""
+    not_found, not_wanted = LEFT_OUT[line, program]
+    for run, words in (("not found", f"not built: {not_found}"), ("not wanted", f"not built {not_wanted}")):
+        assert re.search(rf"^  {line} +{re.escape(words)}$", configured(run).summary, re.M), run
+        assert "nsbox-helper" in configured(run).plan and program not in configured(run).plan
+    assert program in configured("usual places").plan
 
 
-def test_configure_units(tmp_path):
-    """--with-systemdsystemunitdir is where the units go, and "no" leaves them out."""
-    configure(tmp_path, "--with-systemdsystemunitdir=/opt/units", check=True)
-    assert "/opt/units" in output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    configure(tmp_path, "--with-systemdsystemunitdir=no", check=True)
-    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    assert "nsbox-bus" in plan and "nsbox.service" not in plan
+def test_configure_units(configured):
+    """--with-systemdsystemunitdir is where the units go, and "no" leaves them out, as does a build without libsystemd."""
+    assert "/opt/units" in configured("other places").plan
+    assert "nsbox-bus" in configured("none").plan and "nsbox.service" not in configured("none").plan
+    for run in ("not found", "not wanted"):
+        assert re.search(r"^  units of systemd +no$", configured(run).summary, re.M)
+        assert "nsbox.service" not in configured(run).plan
 
 
-def test_configure_completion(tmp_path):
+def test_configure_completion(configured):
     """--with-bashcompletiondir is where the completion goes, "no" leaves it out; it looks where the configuration is."""
-    configure(tmp_path, "--with-bashcompletiondir=/opt/completions", "--sysconfdir=/opt/etc", check=True)
-    assert "/opt/completions" in output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
-    output("make", "ctl/completion/nsboxctl", cwd=tmp_path)
-    text = pathlib.Path(tmp_path, "ctl/completion/nsboxctl").read_text()
+    places, none = configured("other places"), configured("none")
+    assert "/opt/completions" in places.plan
+    output("make", "ctl/completion/nsboxctl", cwd=places.directory)
+    text = pathlib.Path(places.directory, "ctl/completion/nsboxctl").read_text()
     assert '"/opt/etc"/security/nsbox.conf.d/*.conf' in text and "@" not in re.sub(r"@\"|\[@\]", "", text)
-    result = configure(tmp_path, "--without-bashcompletiondir", check=True)
-    assert re.search(r"^  bash completion +no$", result.out, re.M)
-    assert "completion/nsboxctl" not in output("make", "-n", "install-data-am", "DESTDIR=/d", cwd=tmp_path)
+    assert re.search(r"^  bash completion +no$", none.summary, re.M)
+    assert "completion/nsboxctl" not in output("make", "-n", "install-data-am", "DESTDIR=/d", cwd=none.directory)
 
 
-@pytest.mark.parametrize("argument, directory, summary", [
-    ("--without-apparmor", "/usr/share/doc/pam_nsbox/examples/apparmor.d", "an example (--with-apparmor=yes: loaded at boot)"),
-    ("--with-apparmor", "/etc/apparmor.d", "/etc/apparmor.d"),
-    ("--with-apparmor=/opt/aa", "/opt/aa", "/opt/aa"),
+@pytest.mark.parametrize("run, directory, summary", [
+    ("usual places", "/usr/share/doc/pam_nsbox/examples/apparmor.d", "an example (--with-apparmor=yes: loaded at boot)"),
+    ("none", "/etc/apparmor.d", "/etc/apparmor.d"),
+    ("other places", "/opt/aa", "/opt/aa"),
 ])
-def test_configure_apparmor(argument, directory, summary, tmp_path):
+def test_configure_apparmor(run, directory, summary, configured):
     """The profiles go where they are asked for, which the summary says; nobody's host enforces them unasked."""
-    result = configure(tmp_path, "--prefix=/usr", "--sysconfdir=/etc", argument, check=True)
-    assert re.search(rf"^  AppArmor profiles +{re.escape(summary)}$", result.out, re.M)
-    plan = output("make", "-n", "install-apparmorDATA", "install-data-local", "DESTDIR=/d", cwd=tmp_path)
+    assert re.search(rf"^  AppArmor profiles +{re.escape(summary)}$", configured(run).summary, re.M)
+    plan = output("make", "-n", "install-apparmorDATA", "install-data-local", "DESTDIR=/d", cwd=configured(run).directory)
     assert f"/d{directory}'" in plan.replace('"', "'") and f"/d{directory}/abstractions/base.d/nsbox" in plan.replace('"', "")
 
 
@@ -442,6 +449,7 @@ def build_variant(name):
     return directory
 
 
+@pytest.mark.some(1)  # each is a build
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variant_without_warnings_and_in_a_box(variant, conf, baseline, reinstalled):

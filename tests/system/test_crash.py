@@ -19,6 +19,8 @@ from lib import baseline as picture
 from lib import host, syslog
 from lib.refusal import BOXED, LIBEXEC, boxed, reference
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 FAULT, REACHED = pathlib.Path("/run/nsbox-fault"), pathlib.Path("/run/nsbox-fault.reached")
 BOXES = pathlib.Path("/run/nsbox/boxes")
 STOP = 1  # seconds, in PROFILE

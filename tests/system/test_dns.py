@@ -10,6 +10,8 @@ from lib import ctl, host, refusal, resolver, share, syslog
 from test_network_modes import LAB, lab  # noqa: F401  pylint: disable=unused-import
 from test_roots import TREES, trees  # noqa: F401  pylint: disable=unused-import
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 ETC = "/etc/resolv.conf"
 RESOLVED = pathlib.Path("/run/systemd/resolve")
 STUB = "# managed by systemd-resolved\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch example.org\n"
@@ -265,6 +267,7 @@ def wait_for(session, wanted):
     host.wait_until(lambda: session.ask(CAT) == wanted, timeout=RENEWED, what=f"{wanted!r}")
 
 
+@pytest.mark.some(1)  # half a minute each
 @pytest.mark.parametrize("extra", ["", "root = curated", "user_namespace = keep-id"])
 def test_renewed(boxed, baseline, lab, sshd, extra):  # noqa: F811
     """A box that lives gets what the host puts there, by a new file or into the old one."""

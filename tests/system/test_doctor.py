@@ -17,6 +17,8 @@ import pytest
 from lib import host, pamconf, sshd
 from lib.ctl import ctl, running
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 SOURCE = pathlib.Path(os.environ["NSBOX_SOURCE"])
 PROFILE = "[profile all]\nusers = * !root\nnetwork = loopback\nuser_memory_max = 90%\nlimits_optional = yes\n"
 PAIR = ("session required pam_nsbox.so close\n", "session required pam_unix.so\n", "session required pam_nsbox.so open\n")

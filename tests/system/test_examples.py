@@ -19,6 +19,8 @@ from lib import ctl, examples, host, syslog
 from lib.examples import NAMES, USERS, block, settings
 from lib.sshd import Sshd, agent
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 SOURCE = examples.SOURCE
 TREES = pathlib.Path("/sys/fs/cgroup")
 GROUPS = {"teaching-lab": "students", "sftp-only": "sftponly", "ci-shell": "ci", "busybox": "busybox"}
@@ -135,6 +137,7 @@ def test_pam_files(name):
         assert f"{exempt[-1]}\n{opens[-1]}\n" in (SOURCE / name / service).read_text()
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_installs_as_it_says(install, name):
     """check has nothing to say against it, and explain shows the box."""

@@ -12,6 +12,8 @@ from lib import baseline as picture
 from lib import host, pamapp, syslog
 from lib.refusal import BOXED, LIBEXEC, SUDOERS, boxed, line_of, lines, reference, refused, refused_by_sudo, su, sudo
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 FAULT = pathlib.Path("/run/nsbox-fault")
 ROOT = "/srv/fault-root"
 MANY = 300  # more steps than any plan has

@@ -16,7 +16,7 @@ import pexpect
 import pytest
 
 from lib import baseline as picture
-from lib import host, syslog
+from lib import host, sample, syslog
 from lib.sshd import EXTERNAL_SFTP, Sshd, agent, x_server
 
 SECONDS = 0.2  # how long a check that must fail is given
@@ -438,3 +438,71 @@ def test_baseline_waits_for_what_is_going():
     subprocess.run(["sh", "-c", "sleep 0.5 &"], check=True)  # PID 1 reaps it
     assert picture.diff(before, picture.take())
     assert 0.2 < picture.wait_equal(before, timeout=5) < 3
+
+
+# -- which tests run without --full --
+
+
+class Item:
+    """As much of a test of pytest as sample.py looks at: `sets` of parameters, ("a,b", (1, 2)) each."""
+
+    def __init__(self, test, *sets, **marks):
+        self.nodeid = f"test_file.py::{test}[{sets}]" if sets else f"test_file.py::{test}"
+        self.sets, self.marks = sets, marks
+        if sets:
+            self.callspec = collections.namedtuple("Callspec", "params")({
+                word: value for names, values in sets for word, value in zip(names.split(","), values)})
+
+    def iter_markers(self, name):
+        assert name == "parametrize"
+        return [collections.namedtuple("Mark", "args")((names,)) for names, _ in self.sets if names != "fixture"]
+
+    def get_closest_marker(self, name):
+        return collections.namedtuple("Mark", "args")((self.marks[name],)) if name in self.marks else None
+
+
+def product(test="product", **marks):
+    return [Item(test, ("a", (a,)), ("b,c", (b, -b)), ("fixture", (f,)), **marks) for a in range(5) for b in range(4) for f in "xyz"]
+
+
+PRODUCT = product()
+ROWS = [Item("rows", ("a,b", (a, b))) for a in range(3) for b in range(3)]
+PLAIN = [Item("plain")]
+
+
+def test_sample_has_each_value_of_each_argument():
+    """Of a product as few as that takes; rows of one list, and what has no parameters, whole."""
+    for seed in "abc":
+        chosen = sample.choose(PRODUCT + ROWS + PLAIN, seed)
+        assert chosen - set(PRODUCT) == set(ROWS + PLAIN)
+        some = chosen & set(PRODUCT)
+        assert len(some) == 5
+        for names, number in (("a", 5), ("b,c", 4), ("fixture", 3)):
+            assert len({dict(item.sets)[names] for item in some}) == number
+
+
+def test_sample_depends_on_the_seed_alone():
+    """The same seed, the same tests, in whatever order; other seeds, others in time; none, all."""
+    assert sample.choose(PRODUCT, None) == set(PRODUCT)
+    assert sample.choose(PRODUCT, "a") == sample.choose(PRODUCT[::-1], "a")
+    seen = set()
+    for seed in range(100):
+        seen |= sample.choose(PRODUCT, seed)
+    assert seen == set(PRODUCT)
+
+
+def test_sample_by_marks():
+    """some, one_in and full ask for less; without a seed nothing is left out."""
+    some, rest = product("some", some=2), [Item(f"third{number}", one_in=3) for number in range(7)]
+    rows = [Item("fourth", ("a", (number,)), one_in=4) for number in range(4)]
+    never = [Item("full", full="it takes hours")]
+    items = some + rest + rows + never + PLAIN
+    for seed in "abc":
+        chosen = sample.choose(items, seed)
+        assert len(chosen & set(some)) == 2 and len(chosen & set(rest)) == 3
+        assert chosen >= set(rows + PLAIN) and not chosen & set(never)
+    assert sample.choose(items, "") == set(items)
+    seen = set()
+    for seed in range(100):
+        seen |= sample.choose(rest, seed)
+    assert seen == set(rest)

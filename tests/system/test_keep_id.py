@@ -15,6 +15,8 @@ from lib import ctl, host, share, syslog
 from lib import sshd as sshd_module
 from lib.refusal import SUDOERS, moved_away, sudo
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 FIRST, LAST, COUNT = 1879048192, 2147483647, 65536  # the pool of nsbox.conf(5), and what a box takes of it
 PROFILE = "[profile kept]\nusers = * !root\nnetwork = loopback\nuser_namespace = keep-id\n"
 TREES = pathlib.Path("/srv/trees")

@@ -15,6 +15,8 @@ from lib.refusal import BOXED, LIBEXEC, boxed, su
 from system import test_crash as crash
 from system import test_faults as faults
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 TREES = pathlib.Path("/srv/fault-trees")
 KEPT = (BOXED.replace("users = *", "users = * !root") + "user_namespace = keep-id\nsubid_pool = 1879048192-1879113727\n"
         "stop_timeout = 1s\n")

@@ -17,6 +17,8 @@ import pytest
 from lib import ctl, host, syslog
 from lib.refusal import BOXED, boxed, refused, su
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 TREES = pathlib.Path("/sys/fs/cgroup")
 FORKS = """python3 -c '
 import os, time

@@ -21,6 +21,8 @@ from lib import host
 from lib.ctl import ctl
 from lib.refusal import moved_away
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 PLACE = pathlib.Path("/srv/roots")
 ROOT = PLACE / "new"
 UNPACK = "/usr/libexec/nsbox/nsbox-unpack"
@@ -755,6 +757,7 @@ def mirror(place):
     shutil.rmtree(top)
 
 
+@pytest.mark.full("a minute, and mmdebstrap is what most hosts have")
 @pytest.mark.timeout(600)
 def test_debian_by_debootstrap(conf, mirror, baseline):
     """debootstrap for real, where there is no mmdebstrap; one that fails; one that is interrupted."""

@@ -13,6 +13,8 @@ import pytest
 from lib import host
 from lib.refusal import LIBEXEC
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 PROGRAM = f"{LIBEXEC}/nsbox-net"
 FAULT = pathlib.Path("/run/nsbox-fault")
 OK, FAILED, NAME_TAKEN = 0, 1, 3

@@ -13,6 +13,8 @@ import pytest
 from lib import host, netapp
 from lib.netapp import ADDRESSES, ask, ask_one, is_answer, record, run
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 APP = os.environ["NSBOX_BUILD"] + "/net-rules-app"
 RECORDS = pathlib.Path("/run/net-rules")
 FAULT = pathlib.Path("/run/nsbox-fault")

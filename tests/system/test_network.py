@@ -12,6 +12,8 @@ from lib.netlab import (BRIDGE, DNS, FAR, GATEWAY, HOST, LOOPBACK, METADATA, OTH
                         SOURCE_PORT, STATION, UNUSED_PORT, Box, boxes, everywhere, reach)
 from lib.refusal import refused, su
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 
 @pytest.fixture
 def veth(lab, baseline, conf):

@@ -17,6 +17,8 @@ from lib import sshd as sshd_module
 from lib.netlab import (BRIDGE, BRIDGE_POOL, FAR, HOST, LOOPBACK, OUTSIDE, POOL, PORT, STATION, Box, boxes, datagram, everywhere, frame,
                         reach, seen)
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 ETHERTYPE = {4: 0x800, 6: 0x86dd}
 POOLS = f"network_pool = {BRIDGE_POOL[0]} {BRIDGE_POOL[1]}"
 POWER = "capabilities = all\nseccomp = off"

@@ -21,6 +21,8 @@ from lib.ctl import ctl
 from lib.netlab import BRIDGE_POOL, FAR, Box, everywhere, reach
 from lib.refusal import line_of, reference, su
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 NETWORKS = {"veth": "publish = 8080:80\nallow = host:22/tcp boxes\ndeny = 10.0.0.0/8\nnetwork_rate = 10Mbit\nnetwork_pool = 10.213.0.0/30\n",
             "bridge": f"network_pool = {BRIDGE_POOL[0]} {BRIDGE_POOL[1]}\nnetwork_rate = 10Mbit\ndeny = 10.77.0.2\n"}
 MANY = 400

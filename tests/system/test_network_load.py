@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# alone: all begin at the same moment, and none may wait longer than a login may
 """Many boxes with network = veth at once: addresses, links and rules of each by itself; a pool that is used up."""
 import subprocess
 import time

@@ -13,6 +13,8 @@ from lib import baseline as picture
 from lib import host, syslog
 from lib.trees import Trees
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 PROFILE = "[profile all]\nusers = *\nnetwork = loopback\n"
 TREES = pathlib.Path("/srv/trees")
 KEPT = pathlib.Path("/srv/kept")

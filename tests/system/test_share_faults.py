@@ -20,6 +20,8 @@ from lib.refusal import reference
 from lib.share import (PROFILE, WAIT, descriptors, guard_of, member_files, monitor_of, records, ssh, su, the_box,
                        timed_su, wait_gone, wait_members, end_what_failed)
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 FAULT, REACHED = pathlib.Path("/run/nsbox-fault"), pathlib.Path("/run/nsbox-fault.reached")
 CACHE = pathlib.Path("/tmp/krb5cc-fault")
 CONFIG = f"{PROFILE}stop_timeout = 1s\nsessions_max = 20\n{pamapp.SEVERAL_SESSIONS}"

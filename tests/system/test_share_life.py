@@ -19,6 +19,8 @@ from lib.refusal import SUDOERS, refused, refused_by_sudo
 from lib.share import (MEMBERS_MAX, PROFILE, WAIT, Control, descriptors, guard_of, inside, many, member_files, monitor_of,
                        records, ssh, stopped, su, the_box, timed_su, wait_gone, wait_members, end_what_failed)
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 STOP = 1  # seconds
 LIFE = f"{PROFILE}stop_timeout = {STOP}s\n"
 
@@ -403,15 +405,19 @@ def test_linger_for_good(shared, how):
 
 def test_linger_expiry_races_with_logins(shared):
     """A login in the moment that the time is over is let in, here or there."""
-    shared.nsbox(f"{LIFE}linger = 100ms\n")
+    timed_su()
+    login = max(timed_su()[1] for _ in range(3))  # how long that takes here and now
+    linger = 0.1 + 2 * login
+    shared.nsbox(f"{LIFE}linger = {round(linger * 1000)}ms\n")
+    wait_gone(linger + STOP)
     numbers = random.Random(7)
     found = []
     for _ in range(host.count(100, 15)):
         found.append(timed_su()[0])
-        time.sleep(numbers.uniform(0.05, 0.15))
+        time.sleep(max(0.0, numbers.uniform(0.5, 1.5) * linger - login / 2))
     same = sum(a == b for a, b in zip(found, found[1:]))
-    assert 0 < same < len(found) - 1, "the race was none"
-    wait_gone()
+    assert 0 < same < len(found) - 1, f"the race was none: {same} of {len(found) - 1}, {linger} s, {login} s"
+    wait_gone(linger + STOP)
 
 
 def test_linger_needs_sharing(shared):

@@ -15,6 +15,8 @@ import pytest
 from lib import host, syslog
 from lib.sshd import Sshd
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 PROFILE = "[profile all]\nusers = *\nnetwork = loopback\n"
 STOP_TIMEOUT = 2.0  # the default
 LEAVE_MARGIN = 1.0  # what may be added to it

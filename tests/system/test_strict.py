@@ -8,6 +8,8 @@ import pytest
 
 from lib import host, syslog
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 TESTS = f"{os.environ['NSBOX_SOURCE']}/tests"
 
 

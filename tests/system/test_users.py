@@ -15,6 +15,8 @@ import pytest
 from lib import host
 from lib.sshd import Sshd, free_port
 
+pytestmark = pytest.mark.one_in(2)  # lib/sample.py
+
 PROFILE = "[profile all]\nusers = alice bob carol\n"
 PROMPT = "BOX> "
 
