@@ -175,7 +175,7 @@ def injected(line):
     child = host.spawn("bash", "--norc", "-i", env={**os.environ, "PS1": "outside> ", "TERM": "dumb"})
     child.expect("outside> ")
     child.sendline(line)
-    child.expect("pushed: .*\r\n")
+    child.expect("pushed: [^\r\n]*\r\n")
     child.expect("outside> ")
     child.sendline("echo fin''ished")
     child.expect("finished")
