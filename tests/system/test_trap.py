@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # build: trap
+# full: a build of its own, for six tests; test_asan.py has undefined behaviour too
 """Stock sshd, su, sudo and cron with module, helper, init and monitor that trap on undefined behaviour
 (-fsanitize=undefined -fsanitize-trap): a trap is SIGILL, which ends the program, and with it the login."""
 import glob

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host: --vm
 # build: none
+# full: ten minutes; tests/system/test_debian.py has the package too, without systemd
 """The Debian package on a Debian with systemd: its service, logins in boxes, an upgrade under them, removal."""
 import json
 
