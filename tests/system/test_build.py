@@ -371,12 +371,23 @@ LEFT_OUT = {
 
 @pytest.mark.parametrize("line, program", LEFT_OUT)
 def test_configure_without_a_library(line, program, configured):
-    """Only what the library is for is left out, which the summary says, and why."""
+    """What the library is for is left out, which the summary says, and why."""
     not_found, not_wanted = LEFT_OUT[line, program]
     for run, words in (("not found", f"not built: {not_found}"), ("not wanted", f"not built {not_wanted}")):
         assert re.search(rf"^  {line} +{re.escape(words)}$", configured(run).summary, re.M), run
         assert "nsbox-helper" in configured(run).plan and program not in configured(run).plan
     assert program in configured("usual places").plan
+
+
+@pytest.mark.full("a run of configure each")
+@pytest.mark.parametrize("word, program", [
+    ("--without-libarchive", "nsbox-unpack"), ("--without-subid", "nsbox-subid"), ("--without-seccomp", "nsbox-seccomp"),
+    ("--without-network", "nsbox-net"), ("--without-systemd", "nsbox-bus")])
+def test_configure_leaves_out_one(word, program, tmp_path):
+    """One library that is not wanted takes its own program with it, and no other's."""
+    configure(tmp_path, QUICK, word, check=True)
+    plan = output("make", "-n", "install", "DESTDIR=/d", cwd=tmp_path)
+    assert {other for _, other in LEFT_OUT if other not in plan} == {program}
 
 
 def test_configure_units(configured):
