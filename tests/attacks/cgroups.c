@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * cgroups HOW [ARG...]: tries to leave the control group or to change what it limits (CVE-2022-0492 and relatives).
- *   walk            every control group file in sight: by the mounts, roots, directories and descriptors of every
- * process look            the same, but files are only opened: for root, for whom the machine's own groups may be in
- * sight mount HOW       first mounts each hierarchy and walks (or looks at) that nested HOW...   the same in a user,
- * mount and cgroup namespace of its own receive SOCKET HOW    the descriptors that an accomplice sends enter TASKS
- * writes itself into that file and waits for the end of standard input: the positive control A line for each success:
- * "mounted OPTIONS", "opened FILE", "wrote FILE", "made DIRECTORY", "LEFT HOW: BEFORE -> AFTER", and at the end "tried
- * N files, N directories, N mounts, N descriptors".
+ *
+ *   walk            every control group file in sight: by the mounts, roots, directories and descriptors of every process
+ *   look            the same, but files are only opened: for root, for whom the machine's own groups may be in sight
+ *   mount HOW       first mounts each hierarchy and walks (or looks at) that
+ *   nested HOW...   the same in a user, mount and cgroup namespace of its own
+ *   receive SOCKET HOW    the descriptors that an accomplice sends
+ *   enter TASKS     writes itself into that file and waits for the end of standard input: the positive control
+ *
+ * A line for each success: "mounted OPTIONS", "opened FILE", "wrote FILE", "made DIRECTORY", "LEFT HOW: BEFORE -> AFTER",
+ * and at the end "tried N files, N directories, N mounts, N descriptors".
  */
 #include <ctype.h>
 #include <dirent.h>

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * hog WAY MEBIBYTES: takes memory, a mebibyte at a time, and touches it; more than one process does it, so that killing
- * one is not the end of it. Prints "got N ERRNO" when it is refused, "got N OK" when it has all; the program that is
- * killed prints nothing. Holds it until standard input ends. anonymous  mmap(2) memfd      memfd_create(2): pages of
- * nobody's address space shm        shmget(2) tmpfs      a file in /dev/shm nested     a file in a tmpfs of its own, in
- * a user namespace: without the size that the box's have pipes      pipe buffers: the kernel's memory inodes     empty
- * files in /tmp, by the thousand: the kernel's memory, which no size= counts relay      anonymous, in processes of
- * which each starts the next before it is killed
+ * hog WAY MEBIBYTES: takes memory, a mebibyte at a time, and touches it. Prints "got N ERRNO" when it is refused,
+ * "got N OK" when it has all; the program that is killed prints nothing. Holds it until standard input ends. Ways:
+ *
+ * anonymous  mmap(2)
+ * memfd      memfd_create(2): pages of nobody's address space
+ * shm        shmget(2)
+ * tmpfs      a file in /dev/shm
+ * nested     a file in a tmpfs of its own, in a user namespace: without the size that the box's have
+ * pipes      pipe buffers: the kernel's memory
+ * inodes     empty files in /tmp, by the thousand: the kernel's memory, which no size= counts
+ * relay      anonymous, in processes of which each starts the next before it is killed
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -70,10 +70,14 @@ def test_memory(vm, conf):
 def test_user_memory(vm, conf):
     """The limit of all boxes of a user holds two of them together."""
     conf("user_memory_max = 80M", "swap_max = 0", users="mallory")
-    hog = f"{attacks.PLACE}/hog {limits.HOGS[0]} 60 </dev/null & sleep 8; kill %1 2>/dev/null; wait"
-    vm.write("/home/alice/twice", f"su mallory -c '{hog}' & su mallory -c '{hog}' & wait\n")
+    hog = f"su mallory -c '{attacks.PLACE}/hog {limits.HOGS[0]} 60'"
     since = seconds(vm)
-    vm.run("sh /home/alice/twice", user="root", timeout=120)
+    # each holds what it has until its input ends
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            process = stack.enter_context(vm.popen("root", hog))
+            stack.callback(process.stdin.close)
+        host.wait_until(lambda: "oom-kill:" in vm.journal(f"--since @{since} -k"), timeout=60, interval=0.5)
     said = vm.journal(f"--since @{since} -t nsbox-helper")
     assert "memory limit 80M of all your sessions reached, a process was killed" in said, said
     host.wait_until(lambda: not boxes(vm), timeout=30, interval=0.5)
