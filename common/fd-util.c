@@ -62,7 +62,8 @@ ssize_t nsb_read_text(int fd, char *buffer, size_t size)
 ssize_t nsb_read_all(int fd, size_t max, char **ret)
 {
 	NSB_FREE char *text = NULL;
-	size_t used = 0, room = 0;
+	char first[FIRST_READ], *bytes = first;
+	size_t used = 0, room = max < sizeof(first) ? max : sizeof(first);
 	ssize_t n;
 
 	do {
@@ -71,20 +72,26 @@ ssize_t nsb_read_all(int fd, size_t max, char **ret)
 
 			if (room == max)
 				return -EFBIG;
-			room = room == 0 ? FIRST_READ : 2 * room;
-			if (room > max)
-				room = max;
+			room = 2 * room < max ? 2 * room : max;
 			more = realloc(text, room);
 			if (more == NULL)
 				return -ENOMEM;
-			text = more;
+			if (text == NULL)
+				memcpy(more, first, used);
+			bytes = text = more;
 		}
-		n = read(fd, text + used, room - used);
+		n = read(fd, bytes + used, room - used);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0)
 			used += (size_t)n;
 	} while (n != 0);
+	if (text == NULL) {
+		text = malloc(used + 1);
+		if (text == NULL)
+			return -ENOMEM;
+		memcpy(text, first, used);
+	}
 	text[used] = '\0'; /* read() was asked for one byte at least, and there was none */
 	*ret = nsb_steal_pointer(&text);
 	return (ssize_t)used;

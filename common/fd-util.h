@@ -54,7 +54,7 @@ ssize_t nsb_read_text(int fd, char *buffer, size_t size);
 
 /* Reads until end of file into memory of the size that it takes, with a NUL behind it: *ret, which the caller frees.
  * Returns the length; -EFBIG if that is `max` or more. Memory that nobody has touched before is what costs most in a
- * short life (15 us a page on some virtual machines), so it is not asked for before there is something to fill it. */
+ * short life (25 us a page on some virtual machines), so none is asked for that is not filled. */
 ssize_t nsb_read_all(int fd, size_t max, char **ret);
 
 /* nsb_read_text() of a file named relative to `dirfd` (AT_FDCWD allowed), opened O_RDONLY|O_CLOEXEC|O_NOFOLLOW. */

@@ -178,16 +178,16 @@ int nsb_registry_write(int boxes, const nsb_entry *entry, nsb_error *error)
 
 int nsb_registry_read(int boxes, const char *id, nsb_entry *ret)
 {
-	char text[NSB_ENTRY_TEXT_MAX];
+	NSB_FREE char *text = NULL;
 	NSB_CLOSE int dir = openat(boxes, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	NSB_CLOSE int fd = -1;
 	ssize_t n;
 
 	if (dir < 0)
 		return -errno;
-	n = nsb_read_text_at(dir, "state", text, sizeof(text));
-	if (n < 0)
-		return (int)n;
-	return nsb_entry_parse(text, (size_t)n, ret);
+	fd = openat(dir, "state", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	n = fd < 0 ? -errno : nsb_read_all(fd, NSB_ENTRY_TEXT_MAX, &text);
+	return n < 0 ? (int)n : nsb_entry_parse(text, (size_t)n, ret);
 }
 
 int nsb_registry_lock(int boxes, const char *id, int *ret_lock)

@@ -53,33 +53,44 @@ static int add_controller(nsb_cgroup_layout *layout, const cgroup_texts *from, c
 }
 
 /* A version 2 tree that is none of the box's: the session stays there where it is. */
-static void note_unified(nsb_cgroup_layout *layout, const cgroup_texts *from)
+static int note_unified(nsb_cgroup_layout *layout, const cgroup_texts *from, nsb_error *error)
 {
 	const cgroup_mount *line = cgroup_find_mount(from, NULL);
 	char path[PATH_MAX];
+	int r;
 
 	layout->unified[0] = layout->unified_own[0] = '\0';
 	if (line == NULL)
-		return;
+		return 0;
 	for (size_t i = 0; i < layout->n_trees; i++)
 		if (layout->trees[i].version == 2)
-			return;
-	snprintf(layout->unified, sizeof(layout->unified), "%s", line->point);
-	if (!cgroup_find_own_path(from->self_cgroup, NULL, path, sizeof(path)) ||
-	    cgroup_own_directory(line, path, layout->unified_own, sizeof(layout->unified_own)) < 0)
+			return 0;
+	if ((size_t)snprintf(layout->unified, sizeof(layout->unified), "%s", line->point) >= sizeof(layout->unified))
+		return cgroup_too_long(line, error);
+	r = cgroup_find_own_path(from->self_cgroup, NULL, path, sizeof(path))
+		    ? cgroup_own_directory(line, path, layout->unified_own, sizeof(layout->unified_own))
+		    : -EBADMSG;
+	if (r == -ENAMETOOLONG)
+		return cgroup_too_long(line, error);
+	if (r < 0)
 		layout->unified_own[0] = '\0';
+	return 0;
 }
 
 /* A freezer tree of version 1 in which this process is somewhere below the root. */
-static void note_freezer(nsb_cgroup_layout *layout, const cgroup_texts *from)
+static int note_freezer(nsb_cgroup_layout *layout, const cgroup_texts *from, nsb_error *error)
 {
 	const cgroup_mount *line = cgroup_find_mount(from, "freezer");
-	char path[PATH_MAX], own[PATH_MAX];
+	char path[PATH_MAX], own[NSB_CGROUP_OWN_MAX];
+	int r = line != NULL && cgroup_find_own_path(from->self_cgroup, "freezer", path, sizeof(path))
+			? cgroup_own_directory(line, path, own, sizeof(own))
+			: -EBADMSG;
 
 	layout->freezer[0] = '\0';
-	if (line != NULL && cgroup_find_own_path(from->self_cgroup, "freezer", path, sizeof(path)) &&
-	    cgroup_own_directory(line, path, own, sizeof(own)) == 0 && strcmp(own, line->point) != 0)
-		snprintf(layout->freezer, sizeof(layout->freezer), "%s", line->point);
+	if (r == 0 && strcmp(own, line->point) != 0 &&
+	    (size_t)snprintf(layout->freezer, sizeof(layout->freezer), "%s", line->point) >= sizeof(layout->freezer))
+		r = -ENAMETOOLONG;
+	return r == -ENAMETOOLONG ? cgroup_too_long(line, error) : 0;
 }
 
 int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, const char *unified_controllers, unsigned wanted,
@@ -109,9 +120,8 @@ int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, const char
 			return r;
 		}
 	}
-	note_unified(ret, &from);
-	note_freezer(ret, &from);
-	return 0;
+	r = note_unified(ret, &from, error);
+	return r < 0 ? r : note_freezer(ret, &from, error);
 }
 
 /* "cgroup.controllers" of a group with commas instead of blanks; "" if it has none. */
@@ -244,10 +254,19 @@ static bool booted_with_systemd(void)
 	return faccessat(AT_FDCWD, "/run/systemd/system", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static int set_base(nsb_cgroup_layout *layout, const char *path, nsb_error *error)
+{
+	if ((size_t)snprintf(layout->base, sizeof(layout->base), "%s", path) >= sizeof(layout->base))
+		return nsb_error_set(error, ENAMETOOLONG,
+				     "the path of the control group for boxes is longer than %zu bytes: %.60s...",
+				     sizeof(layout->base) - 1, path);
+	return 0;
+}
+
 static int use_service(nsb_cgroup_layout *layout, nsb_error *error)
 {
 	nsb_cgroup_tree *tree = &layout->trees[0];
-	char directory[2 * PATH_MAX + sizeof(NSB_CGROUP_MONITORS) + 1], path[PATH_MAX];
+	char directory[NSB_CGROUP_MOUNT_MAX + PATH_MAX + sizeof("/" NSB_CGROUP_MONITORS)], path[PATH_MAX];
 	unsigned there;
 	int r = nsb_registry_base(path, sizeof(path));
 
@@ -260,7 +279,9 @@ static int use_service(nsb_cgroup_layout *layout, nsb_error *error)
 			error, r,
 			"the host was booted with systemd, but nsbox.service does not run: systemctl enable "
 			"--now nsbox.service");
-	snprintf(layout->base, sizeof(layout->base), "%s", path + 1);
+	r = set_base(layout, path + 1, error);
+	if (r < 0)
+		return r;
 	layout->delegated = true;
 	directory[strlen(directory) - strlen("/" NSB_CGROUP_MONITORS)] = '\0';
 	there = nsb_cgroup_controllers(directory);
@@ -284,7 +305,5 @@ int nsb_cgroup_manage(nsb_cgroup_layout *layout, int manager, const char *parent
 							: "has control groups version 1");
 	if (systemd && manager != NSB_CGROUP_MANAGER_CGROUPFS)
 		return use_service(layout, error);
-	if ((size_t)snprintf(layout->base, sizeof(layout->base), "%s", parent) >= sizeof(layout->base))
-		return -ENAMETOOLONG;
-	return 0;
+	return set_base(layout, parent, error);
 }

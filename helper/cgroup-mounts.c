@@ -2,12 +2,15 @@
 #include "helper/cgroup-mounts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/fd-util.h"
+
+#define TEXT_MAX (64 << 20) /* bytes */
 
 /* mountinfo writes blank, tab, newline and backslash as \ooo. */
 static void unescape(char *text)
@@ -135,45 +138,58 @@ const cgroup_mount *cgroup_find_mount(const cgroup_texts *from, const char *cont
 	return NULL;
 }
 
+int cgroup_too_long(const cgroup_mount *m, nsb_error *error)
+{
+	return nsb_error_set(error, ENAMETOOLONG,
+			     "the path of the application's cgroup, or of the tree's mount, is too long: %.60s...",
+			     m->point);
+}
+
 int cgroup_fill_tree(const cgroup_texts *from, const cgroup_mount *line, const char *controller, nsb_cgroup_tree *ret,
 		     nsb_error *error)
 {
 	char path[PATH_MAX];
+	int r = cgroup_find_own_path(from->self_cgroup, controller, path, sizeof(path))
+			? cgroup_own_directory(line, path, ret->own, sizeof(ret->own))
+			: -EBADMSG;
 
-	if (!cgroup_find_own_path(from->self_cgroup, controller, path, sizeof(path)) ||
-	    cgroup_own_directory(line, path, ret->own, sizeof(ret->own)) < 0)
-		return nsb_error_set(error, EBADMSG,
+	if (r == 0 && (size_t)snprintf(ret->mount, sizeof(ret->mount), "%s", line->point) >= sizeof(ret->mount))
+		r = -ENAMETOOLONG;
+	if (r == -ENAMETOOLONG)
+		return cgroup_too_long(line, error);
+	if (r < 0)
+		return nsb_error_set(error, r,
 				     "the cgroup of the application is not below %s, where the tree is mounted",
 				     line->point);
-	if ((size_t)snprintf(ret->mount, sizeof(ret->mount), "%s", line->point) >= sizeof(ret->mount))
-		return -ENAMETOOLONG;
 	ret->version = controller != NULL ? 1 : 2;
 	ret->controllers = ret->wanted = 0;
 	return 0;
 }
 
+/* Takes out the lines that do not hold `word`. */
+static void keep_lines(char *text, const char *word)
+{
+	char *to = text, *end;
+
+	for (char *line = text; *line != '\0'; line = end) {
+		size_t length = strcspn(line, "\n");
+
+		end = line + length + (line[length] == '\n');
+		if (memmem(line, length, word, strlen(word)) == NULL)
+			continue;
+		memmove(to, line, (size_t)(end - line));
+		to += end - line;
+	}
+	*to = '\0';
+}
+
 int cgroup_read_lines(const char *path, const char *word, char **ret, nsb_error *error)
 {
-	FILE *in = fopen(path, "re");
-	NSB_FREE char *line = NULL;
-	size_t room = 0, size;
-	char *text = NULL;
-	FILE *out = open_memstream(&text, &size);
-	int r = in == NULL || out == NULL ? -errno : 0;
+	NSB_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -errno : nsb_read_all(fd, TEXT_MAX, ret);
 
-	while (r == 0 && getline(&line, &room, in) > 0)
-		if (strstr(line, word) != NULL)
-			fputs(line, out);
-	if (r == 0 && (ferror(in) || ferror(out)))
-		r = -EIO;
-	if (in != NULL)
-		fclose(in);
-	if (out != NULL && fclose(out) != 0 && r == 0)
-		r = -errno;
-	if (r < 0) {
-		free(text);
-		return nsb_error_set(error, r, "cannot read %s: %s", path, strerror(-r));
-	}
-	*ret = text;
+	if (n < 0)
+		return nsb_error_set(error, (int)n, "cannot read %s: %s", path, strerror((int)-n));
+	keep_lines(*ret, word);
 	return 0;
 }

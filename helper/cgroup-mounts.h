@@ -22,8 +22,8 @@ typedef struct cgroup_texts {
 	const char *self_cgroup; /* the caller's text */
 } cgroup_texts;
 
-/* The lines of a file that hold `word`, as one text in *ret (the caller frees). The whole may be of any size: a user
- * with fusermount(1) makes a thousand mounts with names of 4 kB. 0 or negative errno with a sentence. */
+/* The lines of a file that hold `word`, as one text in *ret (the caller frees). The whole may be large: a user with
+ * fusermount(1) makes a thousand mounts with names of 4 kB. 0 or negative errno with a sentence; -EFBIG: 64 MiB. */
 int cgroup_read_lines(const char *path, const char *word, char **ret, nsb_error *error);
 
 /* Fills copy, mounts and n, which cgroup_texts_done() frees, after an error too. 0 or -ENOMEM. */
@@ -41,7 +41,11 @@ bool cgroup_find_own_path(const char *self_cgroup, const char *controller, char 
  * -ENAMETOOLONG. */
 int cgroup_own_directory(const cgroup_mount *m, const char *path, char *ret, size_t size);
 
-/* The tree at `line`, with the directory of the process's group there. 0 or -EBADMSG with a sentence, -ENAMETOOLONG. */
+/* What is said of -ENAMETOOLONG. */
+int cgroup_too_long(const cgroup_mount *m, nsb_error *error);
+
+/* The tree at `line`, with the directory of the process's group there. 0, or -EBADMSG or
+ * -ENAMETOOLONG with a sentence. */
 int cgroup_fill_tree(const cgroup_texts *from, const cgroup_mount *line, const char *controller, nsb_cgroup_tree *ret,
 		     nsb_error *error);
 

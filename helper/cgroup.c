@@ -84,7 +84,7 @@ int nsb_cgroup_open_group(const nsb_cgroup_tree *tree, int parent, const char *n
 static int open_ancestors(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree, char *path, char **ret_last,
 			  nsb_error *error)
 {
-	char top[2 * PATH_MAX];
+	char top[2 * NSB_CGROUP_MOUNT_MAX];
 	NSB_CLOSE int at = -1;
 	char *name = path, *slash;
 	bool made;
@@ -198,7 +198,7 @@ static int open_monitors(const nsb_cgroup_layout *layout, const nsb_cgroup_tree 
 /* BASE/monitors of one tree, where a login before has made it. */
 static int open_monitors_there(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree)
 {
-	char path[2 * PATH_MAX + sizeof("/" NSB_CGROUP_MONITORS)];
+	char path[2 * NSB_CGROUP_MOUNT_MAX + sizeof("/" NSB_CGROUP_MONITORS)];
 
 	snprintf(path, sizeof(path), "%s/%s/" NSB_CGROUP_MONITORS, tree->mount, layout->base);
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

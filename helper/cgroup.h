@@ -20,32 +20,38 @@
 #define NSB_CGROUP_TREES_MAX 7 /* pids, memory, cpu, cpuset, blkio, cpuacct; version 2 */
 #define NSB_CGROUP_MONITORS  "monitors"
 
+/* Bytes of a path, its NUL included. A tree whose mount, or a base whose name, is longer could not hold a box: the registry
+ * has as much for the directory of a whole group. */
+#define NSB_CGROUP_MOUNT_MAX 256
+#define NSB_CGROUP_OWN_MAX   1024
+
 typedef struct nsb_cgroup_tree {
-	int version;	      /* 1, 2 */
-	unsigned controllers; /* 1 << nsb_controller that the box uses here ... */
-	unsigned wanted;      /* ... those of them that a limit needs; the others only count and weigh */
-	char mount[PATH_MAX]; /* where the tree is mounted */
-	char own[PATH_MAX];   /* directory of the group that this process is in */
+	int version;			  /* 1, 2 */
+	unsigned controllers;		  /* 1 << nsb_controller that the box uses here ... */
+	unsigned wanted;		  /* ... those of them that a limit needs; the others only count and weigh */
+	char mount[NSB_CGROUP_MOUNT_MAX]; /* where the tree is mounted */
+	char own[NSB_CGROUP_OWN_MAX];	  /* directory of the group that this process is in */
 } nsb_cgroup_tree;
 
 typedef struct nsb_cgroup_layout {
 	nsb_cgroup_tree trees[NSB_CGROUP_TREES_MAX]; /* [0]: home, whose group stands for the box */
 	size_t n_trees;
-	int tree_of[NSB_CONTROLLERS]; /* index in `trees`; -1: missing */
-	char unified[PATH_MAX];	      /* where a version 2 tree is mounted that is none of `trees`; "" if none */
-	char unified_own[PATH_MAX];   /* directory of this process's group there; "" if none or out of sight */
-	char freezer[PATH_MAX]; /* version 1: where the freezer tree is mounted, if this process is not in its root;
-				   else "" */
-	char base[PATH_MAX];	/* the group below which boxes are made, relative to each mount: "nsbox" */
-	bool delegated;		/* `base` was made by systemd: nothing above it is ours */
-	char scope_unit[NAME_MAX +
-			1]; /* the application leads a logind session: its scope is the box's group; else "" */
+	int tree_of[NSB_CONTROLLERS];	      /* index in `trees`; -1: missing */
+	char unified[NSB_CGROUP_MOUNT_MAX];   /* where a version 2 tree is mounted that is none of `trees`; "" if none */
+	char unified_own[NSB_CGROUP_OWN_MAX]; /* directory of this process's group there; "" if none or out of sight */
+	char freezer[NSB_CGROUP_MOUNT_MAX];   /* version 1: where the freezer tree is mounted, if this process is not in
+						 its root; else "" */
+	char base[NSB_CGROUP_MOUNT_MAX];      /* the group below which boxes are made, relative to each mount: "nsbox" */
+	bool delegated;			      /* `base` was made by systemd: nothing above it is ours */
+	char scope_unit[NAME_MAX + 1];	      /* the application leads a logind session: its scope is the box's group;
+						 else "" */
 } nsb_cgroup_layout;
 
 /* Which trees are used, from the texts of /proc/self/mountinfo and /proc/self/cgroup and the controllers of the version
  * 2 tree ("cpu io memory pids"). Home is a version 1 tree with pids if there is one, else the version 2 tree. Each
  * controller of `wanted` or `accounting` (bits) is looked for in version 1 trees, then in version 2; a tree that only
- * accounts and cannot be used is left out. 0; -ENOENT without any tree; -EBADMSG if the texts do not fit. Pure. */
+ * accounts and cannot be used is left out. 0; -ENOENT without any tree; -EBADMSG if the texts do not fit;
+ * -ENAMETOOLONG. Pure. */
 int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, const char *unified_controllers, unsigned wanted,
 		      unsigned accounting, nsb_cgroup_layout *ret, nsb_error *error);
 

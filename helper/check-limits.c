@@ -62,7 +62,7 @@ int check_limits_translate(const nsb_plan *plan, const nsb_step *step, int versi
 static int check_file(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree, const nsb_limit *limit,
 		      const nsb_limit_writes *writes, nsb_error *error)
 {
-	char place[3 * PATH_MAX];
+	char place[2 * NSB_CGROUP_MOUNT_MAX + sizeof("/" NSB_CGROUP_MONITORS)];
 	int group, r = 0;
 
 	snprintf(place, sizeof(place), "%s/%s/" NSB_CGROUP_MONITORS, tree->mount, layout->base);
@@ -85,7 +85,7 @@ static int check_file(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tr
 static int check_above(const nsb_cgroup_layout *layout, const nsb_cgroup_tree *tree, const nsb_limit *limit,
 		       const nsb_limit_writes *writes, nsb_error *error)
 {
-	char place[2 * PATH_MAX + 16], cpus[NSB_LIMIT_TEXT_MAX];
+	char place[2 * NSB_CGROUP_MOUNT_MAX + sizeof("/cpuset.cpus")], cpus[NSB_LIMIT_TEXT_MAX];
 	ssize_t n;
 
 	if (tree->version != 1 || limit->controller != NSB_CONTROLLER_CPUSET)

@@ -36,8 +36,8 @@
 
 /* --- trees of plain files --- */
 
-FILE *__real_fopen(const char *path, const char *mode);
-FILE *__wrap_fopen(const char *path, const char *mode);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
 int __real_mkdirat(int dirfd, const char *path, mode_t mode);
 int __wrap_mkdirat(int dirfd, const char *path, mode_t mode);
 int __real_rmdir(const char *path);
@@ -64,11 +64,12 @@ static int vanish, vanish_errno;     /* so many times the group of the box canno
 static char journal[4096];	     /* FILE=TEXT of all writes, one a line */
 
 /* /proc/self/cgroup is the file `cgroup` in `base`. */
-FILE *__wrap_fopen(const char *path, const char *mode)
+int __wrap_open(const char *path, int flags, ...)
 {
 	const char *name = nsb_after_prefix(path, "/proc/self/");
 
-	return __real_fopen(name != NULL ? name : path, mode);
+	assert_int_equal(flags & O_CREAT, 0); /* no mode */
+	return __real_open(name != NULL ? name : path, flags);
 }
 
 static void put_at(int dir, const char *name, const char *text)
@@ -83,7 +84,7 @@ static void put_at(int dir, const char *name, const char *text)
 /* NAME below `base`. */
 static const char *place(const char *name)
 {
-	static char path[512];
+	static char path[NSB_CGROUP_MOUNT_MAX];
 
 	snprintf(path, sizeof(path), "%s/%s", base, name);
 	return path;

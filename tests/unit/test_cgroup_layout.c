@@ -246,23 +246,55 @@ static void choose(void **state)
 	free(layout);
 }
 
-/* Longer than any buffer: refused or right, never a part of it. */
+/* About as long as there is room for, and longer than any buffer: right or refused in words, never a part of it. */
 static void choose_long(void **state)
 {
+	static const char home[] = "1 2 0:1 / /pids rw - cgroup none rw,pids\n";
 	nsb_cgroup_layout *layout = malloc(sizeof(*layout));
-	char *path = malloc(2 * PATH_MAX), *self = malloc(2 * PATH_MAX + 16), *mounts = malloc(2 * PATH_MAX + 64);
+	char *path = malloc(2 * PATH_MAX), *self = malloc(2 * PATH_MAX + 64), *mounts = malloc(2 * PATH_MAX + 128);
 
 	(void)state;
-	for (size_t length = PATH_MAX - 40; length < 2 * PATH_MAX - 2; length++) {
+	for (size_t length = 200; length<2 * PATH_MAX - 2; length += length> 1100 && length < PATH_MAX - 40 ? 100 : 1) {
+		bool mount_fits = length < NSB_CGROUP_MOUNT_MAX;
+		bool own_fits = length + strlen("/sys/fs/cgroup") < NSB_CGROUP_OWN_MAX;
+		nsb_error error = { 0 };
+		int r;
+
 		memset(path, 'x', length);
 		path[0] = '/';
 		path[length] = '\0';
 		sprintf(self, "0::%s\n", path);
-		if (nsb_cgroup_choose(V2_MOUNT, self, "pids", PIDS, 0, layout, NULL) == 0)
+		r = nsb_cgroup_choose(V2_MOUNT, self, "pids", PIDS, 0, layout, &error);
+		assert_int_equal(r, own_fits ? 0 : -ENAMETOOLONG);
+		if (r == 0)
 			assert_int_equal(strlen(layout->trees[0].own), length + strlen("/sys/fs/cgroup"));
+		else
+			assert_non_null(strstr(error.words, "too long: /sys/fs/cgroup"));
+
 		sprintf(mounts, "1 2 0:1 / %s rw - cgroup2 none rw\n", path);
-		if (nsb_cgroup_choose(mounts, "0::/a\n", "pids", PIDS, 0, layout, NULL) == 0)
+		error = (nsb_error){ 0 };
+		r = nsb_cgroup_choose(mounts, "0::/a\n", "pids", PIDS, 0, layout, &error);
+		assert_int_equal(r, mount_fits ? 0 : -ENAMETOOLONG);
+		if (r == 0)
 			assert_int_equal(strlen(layout->trees[0].mount), length);
+		else
+			assert_non_null(strstr(error.words, "too long: /xxx"));
+
+		/* beside the box's own tree */
+		sprintf(mounts, "%s" V2_MOUNT, home);
+		sprintf(self, "1:pids:/a\n0::%s\n", path);
+		r = nsb_cgroup_choose(mounts, self, "", PIDS, 0, layout, &error);
+		assert_int_equal(r, own_fits ? 0 : -ENAMETOOLONG);
+		if (r == 0)
+			assert_int_equal(strlen(layout->unified_own), length + strlen("/sys/fs/cgroup"));
+		sprintf(mounts, "%s1 2 0:1 / %s rw - cgroup2 none rw\n", home, path);
+		r = nsb_cgroup_choose(mounts, "1:pids:/a\n0::/a\n", "", PIDS, 0, layout, &error);
+		assert_int_equal(r, mount_fits ? 0 : -ENAMETOOLONG);
+		sprintf(mounts, "%s1 2 0:1 / %s rw - cgroup none rw,freezer\n", home, path);
+		r = nsb_cgroup_choose(mounts, "2:freezer:/a\n1:pids:/a\n", "", PIDS, 0, layout, &error);
+		assert_int_equal(r, mount_fits ? 0 : -ENAMETOOLONG);
+		if (r == 0)
+			assert_int_equal(strlen(layout->freezer), length);
 	}
 	free(mounts);
 	free(self);
@@ -272,8 +304,8 @@ static void choose_long(void **state)
 
 /* --- this process, on a machine of plain files --- */
 
-FILE *__real_fopen(const char *path, const char *mode);
-FILE *__wrap_fopen(const char *path, const char *mode);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
 int __real_faccessat(int dirfd, const char *path, int mode, int flags);
 int __wrap_faccessat(int dirfd, const char *path, int mode, int flags);
 
@@ -284,11 +316,12 @@ static const char *unwritable; /* this tree, below `base` */
 static bool real_proc;
 
 /* /proc/self/cgroup is the file `cgroup` in `base`. */
-FILE *__wrap_fopen(const char *path, const char *mode)
+int __wrap_open(const char *path, int flags, ...)
 {
 	const char *name = nsb_after_prefix(path, "/proc/self/");
 
-	return __real_fopen(name != NULL && !real_proc ? name : path, mode);
+	assert_int_equal(flags & O_CREAT, 0); /* no mode */
+	return __real_open(name != NULL && !real_proc ? name : path, flags);
 }
 
 int __wrap_faccessat(int dirfd, const char *path, int mode, int flags)
@@ -309,7 +342,7 @@ int __wrap_faccessat(int dirfd, const char *path, int mode, int flags)
 /* A file below `base`. */
 static void put_file(const char *name, const char *text)
 {
-	FILE *out = __real_fopen(name, "we");
+	FILE *out = fopen(name, "we");
 
 	assert_non_null(out);
 	assert_true(fputs(text, out) >= 0);
@@ -339,7 +372,7 @@ static int remove_base(void **state)
 /* Directories of the trees, and what /proc says of them: each "TYPE OPTIONS NAME", by NULL ended. */
 static void mount_trees(const char *const trees[][3], const char *self)
 {
-	FILE *out = __real_fopen("mountinfo", "we");
+	FILE *out = fopen("mountinfo", "we");
 
 	for (size_t i = 0; trees[i][0] != NULL; i++) {
 		fprintf(out, "1 1 0:1 / %s/%s rw - %s none rw,%s\n", base, trees[i][2], trees[i][0], trees[i][1]);
@@ -458,7 +491,7 @@ static void find_behind_many_mounts(void **state)
 
 	(void)state;
 	mount_v2("pids\n");
-	out = __real_fopen("mountinfo", "we");
+	out = fopen("mountinfo", "we");
 	for (int i = 0; i < 1000; i++)
 		fprintf(out, "1 1 0:1 / /home/mallory/%03500d rw - fuse x rw\n", i);
 	fprintf(out, "1 1 0:1 / %s/cg rw - cgroup2 none rw\n", base);
@@ -589,17 +622,19 @@ static void manage_v2_with_service(void **state)
 
 static void manage_long_parent(void **state)
 {
-	char *parent = malloc(PATH_MAX + 1);
+	char parent[NSB_CGROUP_MOUNT_MAX + 1];
+	nsb_error error = { 0 };
 
 	(void)state;
 	mount_v2("pids\n");
 	assert_int_equal(nsb_cgroup_find(0, layout, NULL), 0);
-	memset(parent, 'x', PATH_MAX);
-	parent[PATH_MAX] = '\0';
-	assert_int_equal(nsb_cgroup_manage(layout, NSB_CGROUP_MANAGER_AUTO, parent, NULL), -ENAMETOOLONG);
-	parent[PATH_MAX - 1] = '\0';
-	assert_int_equal(nsb_cgroup_manage(layout, NSB_CGROUP_MANAGER_AUTO, parent, NULL), 0);
-	free(parent);
+	memset(parent, 'x', sizeof(parent));
+	parent[NSB_CGROUP_MOUNT_MAX] = '\0';
+	assert_int_equal(nsb_cgroup_manage(layout, NSB_CGROUP_MANAGER_CGROUPFS, parent, &error), -ENAMETOOLONG);
+	assert_non_null(strstr(error.words, "longer than 255 bytes: xxx"));
+	parent[NSB_CGROUP_MOUNT_MAX - 1] = '\0';
+	assert_int_equal(nsb_cgroup_manage(layout, NSB_CGROUP_MANAGER_CGROUPFS, parent, &error), 0);
+	assert_string_equal(layout->base, parent);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_base, remove_base)

@@ -4,6 +4,7 @@
  * and /proc/self/cgroup are files in the directory of the test.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,22 +21,23 @@
 #include "helper/check-limits.h"
 #include "helper/limits.h"
 
-FILE *__real_fopen(const char *path, const char *mode);
-FILE *__wrap_fopen(const char *path, const char *mode);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
 
 static char base[] = "/tmp/nsbox-test-check-XXXXXX";
 static nsb_cgroup_layout *layout;
 
-FILE *__wrap_fopen(const char *path, const char *mode)
+int __wrap_open(const char *path, int flags, ...)
 {
 	const char *name = nsb_after_prefix(path, "/proc/self/");
 
-	return __real_fopen(name != NULL ? name : path, mode);
+	assert_int_equal(flags & O_CREAT, 0); /* no mode */
+	return __real_open(name != NULL ? name : path, flags);
 }
 
 static void put(const char *name, const char *text)
 {
-	FILE *out = __real_fopen(name, "we");
+	FILE *out = fopen(name, "we");
 
 	assert_non_null(out);
 	assert_true(fputs(text, out) >= 0);
