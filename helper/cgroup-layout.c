@@ -56,7 +56,6 @@ static int add_controller(nsb_cgroup_layout *layout, const cgroup_texts *from, c
 static int note_unified(nsb_cgroup_layout *layout, const cgroup_texts *from, nsb_error *error)
 {
 	const cgroup_mount *line = cgroup_find_mount(from, NULL);
-	char path[PATH_MAX];
 	int r;
 
 	layout->unified[0] = layout->unified_own[0] = '\0';
@@ -65,15 +64,12 @@ static int note_unified(nsb_cgroup_layout *layout, const cgroup_texts *from, nsb
 	for (size_t i = 0; i < layout->n_trees; i++)
 		if (layout->trees[i].version == 2)
 			return 0;
-	if ((size_t)snprintf(layout->unified, sizeof(layout->unified), "%s", line->point) >= sizeof(layout->unified))
-		return cgroup_too_long(line, error);
-	r = cgroup_find_own_path(from->self_cgroup, NULL, path, sizeof(path))
-		    ? cgroup_own_directory(line, path, layout->unified_own, sizeof(layout->unified_own))
-		    : -EBADMSG;
-	if (r == -ENAMETOOLONG)
-		return cgroup_too_long(line, error);
-	if (r < 0)
-		layout->unified_own[0] = '\0';
+	r = cgroup_copy_point(line, layout->unified, error);
+	if (r == 0)
+		r = cgroup_own_directory(from, line, NULL, layout->unified_own, sizeof(layout->unified_own), error);
+	if (r != -EBADMSG)
+		return r;
+	layout->unified_own[0] = '\0';
 	return 0;
 }
 
@@ -81,16 +77,16 @@ static int note_unified(nsb_cgroup_layout *layout, const cgroup_texts *from, nsb
 static int note_freezer(nsb_cgroup_layout *layout, const cgroup_texts *from, nsb_error *error)
 {
 	const cgroup_mount *line = cgroup_find_mount(from, "freezer");
-	char path[PATH_MAX], own[NSB_CGROUP_OWN_MAX];
-	int r = line != NULL && cgroup_find_own_path(from->self_cgroup, "freezer", path, sizeof(path))
-			? cgroup_own_directory(line, path, own, sizeof(own))
-			: -EBADMSG;
+	char own[NSB_CGROUP_OWN_MAX];
+	int r;
 
 	layout->freezer[0] = '\0';
-	if (r == 0 && strcmp(own, line->point) != 0 &&
-	    (size_t)snprintf(layout->freezer, sizeof(layout->freezer), "%s", line->point) >= sizeof(layout->freezer))
-		r = -ENAMETOOLONG;
-	return r == -ENAMETOOLONG ? cgroup_too_long(line, error) : 0;
+	if (line == NULL)
+		return 0;
+	r = cgroup_own_directory(from, line, "freezer", own, sizeof(own), error);
+	if (r == 0 && strcmp(own, line->point) != 0)
+		r = cgroup_copy_point(line, layout->freezer, error);
+	return r == -EBADMSG ? 0 : r;
 }
 
 int nsb_cgroup_choose(const char *mountinfo, const char *self_cgroup, const char *unified_controllers, unsigned wanted,

@@ -89,7 +89,8 @@ bool cgroup_has_word(const char *words, const char *word)
 	return false;
 }
 
-bool cgroup_find_own_path(const char *self_cgroup, const char *controller, char *ret, size_t size)
+/* The path of the process in one tree: lines "8:pids:/a/b" (version 1) and "0::/a/b" (version 2, controller NULL). */
+static bool find_own_path(const char *self_cgroup, const char *controller, char *ret, size_t size)
 {
 	NSB_FREE char *copy = strdup(self_cgroup);
 	char *save = NULL;
@@ -112,7 +113,8 @@ bool cgroup_find_own_path(const char *self_cgroup, const char *controller, char 
 	return false;
 }
 
-int cgroup_own_directory(const cgroup_mount *m, const char *path, char *ret, size_t size)
+/* Where the group `path` lies, seen from a mount that shows the tree from `root` on. */
+static int directory_of(const cgroup_mount *m, const char *path, char *ret, size_t size)
 {
 	size_t length = strcmp(m->root, "/") == 0 ? 0 : strlen(m->root);
 
@@ -138,29 +140,42 @@ const cgroup_mount *cgroup_find_mount(const cgroup_texts *from, const char *cont
 	return NULL;
 }
 
-int cgroup_too_long(const cgroup_mount *m, nsb_error *error)
+static int too_long(const cgroup_mount *m, nsb_error *error)
 {
 	return nsb_error_set(error, ENAMETOOLONG,
 			     "the path of the application's cgroup, or of the tree's mount, is too long: %.60s...",
 			     m->point);
 }
 
+int cgroup_own_directory(const cgroup_texts *from, const cgroup_mount *line, const char *controller, char *ret,
+			 size_t size, nsb_error *error)
+{
+	char path[PATH_MAX];
+	int r = find_own_path(from->self_cgroup, controller, path, sizeof(path)) ? directory_of(line, path, ret, size)
+										 : -EBADMSG;
+
+	return r == -ENAMETOOLONG ? too_long(line, error) : r;
+}
+
+int cgroup_copy_point(const cgroup_mount *line, char ret[NSB_CGROUP_MOUNT_MAX], nsb_error *error)
+{
+	return snprintf(ret, NSB_CGROUP_MOUNT_MAX, "%s", line->point) < NSB_CGROUP_MOUNT_MAX ? 0
+											     : too_long(line, error);
+}
+
 int cgroup_fill_tree(const cgroup_texts *from, const cgroup_mount *line, const char *controller, nsb_cgroup_tree *ret,
 		     nsb_error *error)
 {
-	char path[PATH_MAX];
-	int r = cgroup_find_own_path(from->self_cgroup, controller, path, sizeof(path))
-			? cgroup_own_directory(line, path, ret->own, sizeof(ret->own))
-			: -EBADMSG;
+	int r = cgroup_own_directory(from, line, controller, ret->own, sizeof(ret->own), error);
 
-	if (r == 0 && (size_t)snprintf(ret->mount, sizeof(ret->mount), "%s", line->point) >= sizeof(ret->mount))
-		r = -ENAMETOOLONG;
-	if (r == -ENAMETOOLONG)
-		return cgroup_too_long(line, error);
-	if (r < 0)
+	if (r == -EBADMSG)
 		return nsb_error_set(error, r,
 				     "the cgroup of the application is not below %s, where the tree is mounted",
 				     line->point);
+	if (r == 0)
+		r = cgroup_copy_point(line, ret->mount, error);
+	if (r < 0)
+		return r;
 	ret->version = controller != NULL ? 1 : 2;
 	ret->controllers = ret->wanted = 0;
 	return 0;

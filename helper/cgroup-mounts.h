@@ -34,18 +34,16 @@ void cgroup_texts_done(cgroup_texts *t);
 /* The first mount of a tree: of version 1 with that controller, or of version 2 (NULL). NULL if it is not mounted. */
 const cgroup_mount *cgroup_find_mount(const cgroup_texts *from, const char *controller);
 
-/* The path of the process in one tree: lines "8:pids:/a/b" (version 1) and "0::/a/b" (version 2, controller NULL). */
-bool cgroup_find_own_path(const char *self_cgroup, const char *controller, char *ret, size_t size);
+/* The directory of the process's group in the tree at `line` (controller NULL: version 2). 0; -EBADMSG if the process is in
+ * none, or that is not below what the mount shows; -ENAMETOOLONG with a sentence. */
+int cgroup_own_directory(const cgroup_texts *from, const cgroup_mount *line, const char *controller, char *ret,
+			 size_t size, nsb_error *error);
 
-/* Where the group `path` lies, seen from a mount that shows the tree from `root` on. 0, -EBADMSG if it does not,
- * -ENAMETOOLONG. */
-int cgroup_own_directory(const cgroup_mount *m, const char *path, char *ret, size_t size);
+/* Where the tree is mounted. 0 or -ENAMETOOLONG with a sentence. */
+int cgroup_copy_point(const cgroup_mount *line, char ret[NSB_CGROUP_MOUNT_MAX], nsb_error *error);
 
-/* What is said of -ENAMETOOLONG. */
-int cgroup_too_long(const cgroup_mount *m, nsb_error *error);
-
-/* The tree at `line`, with the directory of the process's group there. 0, or -EBADMSG or
- * -ENAMETOOLONG with a sentence. */
+/* The tree at `line`, with the directory of the process's group there. 0, or -EBADMSG or -ENAMETOOLONG with a
+ * sentence. */
 int cgroup_fill_tree(const cgroup_texts *from, const cgroup_mount *line, const char *controller, nsb_cgroup_tree *ret,
 		     nsb_error *error);
 

@@ -254,7 +254,7 @@ static void choose_long(void **state)
 	char *path = malloc(2 * PATH_MAX), *self = malloc(2 * PATH_MAX + 64), *mounts = malloc(2 * PATH_MAX + 128);
 
 	(void)state;
-	for (size_t length = 200; length<2 * PATH_MAX - 2; length += length> 1100 && length < PATH_MAX - 40 ? 100 : 1) {
+	for (size_t length = 200; length < 2 * PATH_MAX - 2; length++) {
 		bool mount_fits = length < NSB_CGROUP_MOUNT_MAX;
 		bool own_fits = length + strlen("/sys/fs/cgroup") < NSB_CGROUP_OWN_MAX;
 		nsb_error error = { 0 };
