@@ -66,7 +66,7 @@ def test_trap_for_tickets(tickets, sshd, trap):
         began = time.monotonic()
         result = sshd.ssh("alice", "echo in $NSBOX_ID")
         assert result.out == f"in {the_box()['id']}\n", (result, syslog.lines_since(0)[-5:])
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 3 * host.PATIENCE
         assert pathlib.Path("/etc/hostname").read_bytes() == before
 
 
@@ -145,7 +145,7 @@ def test_utmp_locked_while_many_end(shared, sshd):
             host.wait_until(lambda: boxes() == [], timeout=15, what="the box is gone")
             took = time.monotonic() - began
     pathlib.Path("/run/utmp").write_bytes(before)  # what could not be closed
-    assert took < 5
+    assert took < 12  # six logins, each waited for, were 18
 
 
 def test_linger_alone_locks_nobody_in(shared):

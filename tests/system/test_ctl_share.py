@@ -386,15 +386,15 @@ def test_kill_shared(shared, sshd):
         one, bystander = members(2, user="alice"), box(user="bob")
         start = time.monotonic()
         assert ctl("kill", one["id"][:6]) == (0, ended(one), "")
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 2 * host.PATIENCE
         assert boxes() == [bystander] and not state_file(one).parent.exists()
         assert first.wait(10) != 0 and second.wait(10) != 0 and other.poll() is None
 
 
-@pytest.mark.parametrize("words, least, most", [((), 2.5, 5), (("--now",), 0, 1.5)])
+@pytest.mark.parametrize("words, least, most", [((), 2.5, 2.5 + 2.5 * host.PATIENCE), (("--now",), 0, 7.5)])
 def test_kill_what_will_not_end(shared, words, least, most):
     """Processes that ignore what they are told have stop_timeout; with --now they have nothing."""
-    shared.nsbox(SHARED + "stop_timeout = 2500ms\n")
+    shared.nsbox(SHARED + f"stop_timeout = {8000 if words else 2500}ms\n")
     with su("alice", STUBBORN):
         one = box()
         start = time.monotonic()
@@ -410,7 +410,7 @@ def test_kill_ends_in_order(shared):
         one = box()
         start = time.monotonic()
         assert ctl("kill", one["id"]) == (0, ended(one), "")
-        assert time.monotonic() - start < 5 and said.read_text() == "bye\n"
+        assert time.monotonic() - start < 9 and said.read_text() == "bye\n"
     said.unlink()
 
 
@@ -427,14 +427,14 @@ def test_kill_frozen(shared, sshd, words):
 @pytest.mark.parametrize("words", [(), ("--now",)])
 def test_kill_user(shared, words):
     """All boxes of one user, together; those of others stay."""
-    shared.nsbox("[profile su]\nusers = *\nservices = su\nnetwork = loopback\nshare = user\nstop_timeout = 2s\n"
-                 "[profile ctl]\nusers = *\nservices = nsboxctl\nnetwork = loopback\nstop_timeout = 2s\n")
+    shared.nsbox("[profile su]\nusers = *\nservices = su\nnetwork = loopback\nshare = user\nstop_timeout = 4s\n"
+                 "[profile ctl]\nusers = *\nservices = nsboxctl\nnetwork = loopback\nstop_timeout = 4s\n")
     with su("alice", STUBBORN), running(user="alice", script=STUBBORN), su("bob"):
         mine, bystander = [one for one in boxes() if one["user"] == "alice"], box(user="bob")
         assert sorted(one["profile"] for one in mine) == ["ctl", "su"]
         start = time.monotonic()
         result = ctl("kill", "--user", "alice", *words)
-        assert time.monotonic() - start < (1.5 if words else 3.9)  # not one after the other
+        assert time.monotonic() - start < (3.9 if words else 7.9)  # not one after the other
         assert (result.rc, result.err) == (0, "")
         assert sorted(result.out.splitlines(True)) == sorted(map(ended, mine))
         assert boxes() == [bystander]

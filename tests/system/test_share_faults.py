@@ -204,7 +204,7 @@ def test_helper_killed(stage, others):
             start = time.monotonic()
             answer = result.result(timeout=10)
         assert answer["code"] == pamapp.PAM_SYSTEM_ERR and answer["changed"] == {}, answer
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < host.PATIENCE
         reference("\n".join(answer["said"]))
         others.unchanged(stage)
         assert app.do("open", "probe", "alice") == {"code": pamapp.PAM_SUCCESS, "said": [], "changed": {}, "confined": {}}
@@ -227,7 +227,7 @@ def test_worker_that_hangs(others):
         start = time.monotonic()
         with joining("build", app) as (worker, result):
             answer = result.result(timeout=10)
-            assert 1.5 < time.monotonic() - start < WAIT
+            assert 1.5 < time.monotonic() - start < WAIT * host.PATIENCE
             assert not host.alive(worker)
         assert answer["code"] == pamapp.PAM_SYSTEM_ERR and answer["changed"] == {}
         others.unchanged("given up")
@@ -286,7 +286,7 @@ def test_the_box_dies_under_a_login(stage, victim, shared):
             start = time.monotonic()
             FAULT.unlink()
             answer = result.result(timeout=15)
-            assert time.monotonic() - start < WAIT
+            assert time.monotonic() - start < WAIT * host.PATIENCE
         assert answer["changed"] == {}, answer
         if stage == "check" and victim == "init":
             # what dies with PID 1 takes its time, and until then nobody knows that it will
@@ -395,7 +395,7 @@ def test_first_login_fails_while_others_wait(stage, shared):
             start = time.monotonic()
             assert result.result(timeout=10)["code"] == pamapp.PAM_SYSTEM_ERR
             found = [waiter.box for waiter in waiters]
-            assert len(set(found)) == 1 and time.monotonic() - start < WAIT, found
+            assert len(set(found)) == 1 and time.monotonic() - start < WAIT * host.PATIENCE, found
         host.wait_until(lambda: [box["id"] for box in boxes()] == found[:1])
         wait_members(3)
         for waiter in waiters:
@@ -416,7 +416,7 @@ def test_first_login_does_not_go_on(attempt, shared):
         start = time.monotonic()
         waiters = [su() for _ in range(4)]
         found = [waiter.box for waiter in waiters]
-        assert time.monotonic() - start < WAIT, (found, time.monotonic() - start)
+        assert time.monotonic() - start < WAIT * host.PATIENCE, (found, time.monotonic() - start)
         assert len(set(found)) == 1, found
     finally:
         for waiter in waiters:

@@ -153,7 +153,7 @@ def test_monitor_dies_while_logins_ask(shared):
             three = su()
             os.kill(monitor, signal.SIGKILL)
             assert two.box == three.box != box["id"]
-            assert time.monotonic() - start < 2
+            assert time.monotonic() - start < 2 * host.PATIENCE
             three.close()
             assert one.close() != 0
 
@@ -346,9 +346,9 @@ def test_somebody_locks_utmp(shared, sshd):
         try:
             began = time.monotonic()
             with ssh(sshd) as two:
-                assert two.box == one.box and time.monotonic() - began < 4
-            began = time.monotonic()
-            assert timed_su()[0] == one.box and time.monotonic() - began < 1, "the monitor waits for no record"
+                assert two.box == one.box and time.monotonic() - began < 4 * host.PATIENCE
+            found, seconds = zip(*[timed_su() for _ in range(3)])
+            assert set(found) == {one.box} and min(seconds) < 1, (seconds, "the monitor waits for no record")
             assert one.ask("echo fine") == "fine\n"
         finally:
             stop(holder)
@@ -361,21 +361,21 @@ def test_somebody_locks_utmp(shared, sshd):
 
 def test_linger_time(shared, sshd):
     """The box outlives its last session by that time: a login within it finds all as it was, and begins it anew."""
-    shared.nsbox(f"{LIFE}linger = 2s\n")
+    shared.nsbox(f"{LIFE}linger = 4s\n")
     one = ssh(sshd)
     one.ask("setsid sleep 1234 </dev/null >/dev/null 2>&1 & echo left > /tmp/left")
     one.close()
     box = wait_members(0)
     assert box["id"] == one.box and box["state"] == "lingering" and records() == []
-    time.sleep(1.2)  # the time itself is looked at
+    time.sleep(2.4)  # the time itself is looked at
     with su() as two:
         assert two.box == one.box and two.ask("cat /tmp/left; pgrep -c -x sleep") == "left\n1\n"
-        time.sleep(1.2)
+        time.sleep(2.4)
     start = time.monotonic()
-    time.sleep(1.2)
+    time.sleep(2.4)
     assert the_box()["id"] == one.box and host.find("sleep", "1234")
-    wait_gone(timeout=3)
-    assert 2 <= time.monotonic() - start < 3.5 + STOP
+    wait_gone(timeout=4)
+    assert 4 <= time.monotonic() - start < 4 + 1.5 * host.PATIENCE + STOP
     assert not host.find("sleep", "1234")
     with su() as three:
         assert three.box != one.box and three.ask("ls /tmp") == ""
@@ -400,7 +400,7 @@ def test_linger_for_good(shared, how):
         os.kill(box["init_pid"] if how == "PID 1" else monitor_of(box), signal.SIGKILL)
     wait_gone(STOP + 2)
     assert not host.find("sleep", "1234") and not os.path.exists(box["cgroup"])
-    assert time.monotonic() - start < STOP + 2
+    assert time.monotonic() - start < STOP + 2 * host.PATIENCE
 
 
 def test_linger_expiry_races_with_logins(shared):
