@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,14 +25,9 @@ int nsb_registry_open_network(int boxes, const char *id)
 int nsb_registry_read_network(int boxes, const char *id, nsb_network_record *ret)
 {
 	NSB_CLOSE int fd = nsb_registry_open_network(boxes, id);
-	NSB_FREE char *text = malloc(NSB_RECORD_TEXT_MAX);
-	ssize_t n;
+	NSB_FREE char *text = NULL;
+	ssize_t n = fd < 0 ? fd : nsb_read_all(fd, NSB_RECORD_TEXT_MAX, &text);
 
-	if (fd < 0)
-		return fd;
-	if (text == NULL)
-		return -ENOMEM;
-	n = nsb_read_text(fd, text, NSB_RECORD_TEXT_MAX);
 	return n < 0 ? (int)n : nsb_network_record_parse(text, (size_t)n, ret);
 }
 

@@ -325,22 +325,9 @@ int nsb_registry_read_plan(int boxes, const char *id, char **ret)
 {
 	NSB_CLOSE int dir = openat(boxes, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	NSB_CLOSE int fd = dir < 0 ? -1 : openat(dir, "plan", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	NSB_FREE char *text = NULL;
-	struct stat st;
-	ssize_t n;
+	ssize_t n = fd < 0 ? -errno : nsb_read_all(fd, PLAN_MAX, ret);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_size > PLAN_MAX)
-		return -EFBIG;
-	text = malloc((size_t)st.st_size + 1);
-	if (text == NULL)
-		return -ENOMEM;
-	n = nsb_read_text(fd, text, (size_t)st.st_size + 1);
-	if (n < 0)
-		return (int)n;
-	*ret = nsb_steal_pointer(&text);
-	return 0;
+	return n < 0 ? (int)n : 0;
 }
 
 /* ---- the group of nsbox.service ---- */
