@@ -336,7 +336,7 @@ def test_application_on_its_way_out_is_not_moved(others):
     with pamapp.App() as app:
         before = groups()
         with joining("commit", app) as (helper, result):
-            assert groups() != before
+            host.wait_until(lambda: groups() != before, what="it has joined the groups")
             for pid in (app.pid, others.monitor, helper):
                 os.kill(pid, signal.SIGSTOP)
             for pid in (others.monitor, helper):

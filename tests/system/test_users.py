@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -91,9 +92,15 @@ def test_mosh(boxed, conf, sshd, baseline, variant, stays):
     result = sshd.ssh("alice", "mosh-server new -l LANG=C.UTF-8 -- cat")
     assert re.search(r"MOSH CONNECT \d+ \S+", result.out), result
     if stays:
-        servers = host.wait_until(lambda: host.find("mosh-server"), what="mosh-server serves")
-        for pid in servers:
-            os.kill(pid, 9)
+        host.wait_until(lambda: host.find("mosh-server"), what="mosh-server serves")
+
+        def killed():
+            left = host.find("mosh-server")
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):  # the one that has only started the other
+                    os.kill(pid, signal.SIGKILL)
+            return not left
+        host.wait_until(killed, what="mosh-server is killed")
     else:
         host.wait_until(lambda: not host.find("mosh-server"), what="mosh-server is ended")
 
