@@ -121,6 +121,12 @@ def status(pid):
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
 
+def in_foreground(pid):
+    """Runs, and has the terminal: its process group is that of the terminal."""
+    state, _, group, _, _, foreground = read(f"/proc/{pid}/stat").rpartition(")")[2].split()[:6]
+    return state != "T" and group == foreground
+
+
 def parent(pid):
     return int(status(pid).get("PPid", 0))
 

@@ -698,6 +698,8 @@ def test_run_interactive_shell(boxed):
     child.expect(r"Stopped.*\$ ")
     child.sendline("fg")
     child.expect("sleep 100\r")
+    (job,) = host.find("sleep", "sleep 100")
+    host.wait_until(lambda: host.in_foreground(job), what="the shell has given sleep the terminal")
     child.sendintr()
     child.expect(r"\$ ")
     child.sendline("exit 6")
